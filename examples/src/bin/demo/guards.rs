@@ -1,0 +1,115 @@
+//! The demo's own use of the debug registers: two system claims.
+//!
+//! The *null guard* watches the 8 bytes at address 0, where nothing belongs, and stops in
+//! the debugger. The *config guard* watches a table that should not change, counts the
+//! writes and carries on.
+
+use examples::arguments::Arguments;
+use examples::interrupts;
+use tetrarch::arbiter::{self, Condition, Handle, Handler, Hit, Region, Reservations, Verdict};
+use tetrarch_x86::{Config, SerialInterrupt, Stub};
+
+static STUB: Stub = Stub::new();
+
+/// A table that the config guard watches: one aligned window of 8 bytes.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".page.config")]
+pub static mut config: u64 = 0x0123_4567_89AB_CDEF;
+
+/// Counts the writes that the config guard saw.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".page.config_writes")]
+static mut config_writes: u32 = 0;
+
+/// The claims that can be given back.
+pub struct Guards {
+    config: Option<Handle>,
+}
+
+/// Installs the stub and claims what the command line does not forbid.
+pub fn start(arguments: &Arguments) -> Guards {
+    let serial = SerialInterrupt {
+        vector: interrupts::SERIAL_VECTOR,
+        end_of_interrupt: interrupts::end_of_interrupt,
+    };
+    let setup = Config {
+        arbiter: arbiter::Config { reservations: reservations(arguments), ..arbiter::Config::DEFAULT },
+        serial_interrupt: Some(serial),
+        ..Config::DEFAULT
+    };
+    // SAFETY: called once, before interrupts are on; the IDT, the GDT and COM1 are the
+    // image's own and nobody changes them afterwards.
+    unsafe { STUB.install(setup) }.expect("the stub finds the tables it needs");
+
+    if !arguments.has("no-null-guard") {
+        claim("null-guard", 0, Condition::ReadWrite, arbiter::stop);
+    }
+    let mut guards = Guards { config: None };
+    if !arguments.has("no-config-guard") {
+        guards.claim_config();
+    }
+    guards
+}
+
+impl Guards {
+    /// 1 claims the config guard, 2 releases it; anything else is no order.
+    pub fn obey(&mut self, order: u32) {
+        match order {
+            1 => self.claim_config(),
+            2 => self.release_config(),
+            _ => {}
+        }
+    }
+
+    fn claim_config(&mut self) {
+        if self.config.is_none() {
+            self.config = claim("config-guard", &raw const config as usize, Condition::Write, count);
+        }
+    }
+
+    fn release_config(&mut self) {
+        if let Some(handle) = self.config.take() {
+            let released = STUB.release(handle).is_ok();
+            defmt::info!("config-guard: released: {=bool}", released);
+        }
+    }
+}
+
+/// Claims the 8 bytes at `address`; a refusal is logged, and the image goes on without.
+fn claim(
+    name: &'static str,
+    address: usize,
+    condition: Condition,
+    handler: Handler,
+) -> Option<Handle> {
+    let region = Region::new(address, 8).expect("8 bytes at a table do not wrap");
+    match STUB.claim(name, region, condition, handler) {
+        Ok(handle) => {
+            defmt::info!("{=str}: claimed", name);
+            Some(handle)
+        }
+        Err(error) => {
+            defmt::warn!("{=str}: refused: {}", name, defmt::Display2Format(&error));
+            None
+        }
+    }
+}
+
+fn count(_: &Hit) -> Verdict {
+    // SAFETY: handlers run one at a time, with interrupts off.
+    unsafe { config_writes += 1 };
+    Verdict::Continue
+}
+
+/// `reserve=SYSTEM,DEBUGGER`, by default one register for the system and two for the debugger.
+fn reservations(arguments: &Arguments) -> Reservations {
+    let given = arguments.value("reserve").and_then(|value| value.split_once(','));
+    let (system, debugger) = match given {
+        Some((system, debugger)) => (system.parse().ok(), debugger.parse().ok()),
+        None => (Some(1), Some(2)),
+    };
+    system
+        .zip(debugger)
+        .and_then(|(system, debugger)| Reservations::new(debugger, system, 0).ok())
+        .expect("reserve=SYSTEM,DEBUGGER takes two numbers that add up to at most 4")
+}

@@ -1,0 +1,160 @@
+//! An IDT, the 8259 interrupt controllers and a periodic timer.
+//!
+//! The vectors 0 to 31 are the processor's; the controllers are moved to 32 and up. Of
+//! their lines two are let through: the timer (IRQ 0) and the first serial port (IRQ 4).
+
+use core::arch::{asm, naked_asm};
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::port;
+
+/// Vector of the first serial port's interrupt, for tetrarch.
+pub const SERIAL_VECTOR: u8 = FIRST_VECTOR + 4;
+
+const FIRST_VECTOR: u8 = 32;
+const SPURIOUS_VECTOR: u8 = FIRST_VECTOR + 7;
+const CODE_SELECTOR: u16 = 0x08;
+
+const MASTER: u16 = 0x20;
+const SLAVE: u16 = 0xA0;
+const END_OF_INTERRUPT: u8 = 0x20;
+/// Everything but IRQ 0 and IRQ 4.
+const MASTER_MASK: u8 = !(1 << 0 | 1 << 4);
+
+const TIMER_CHANNEL_0: u16 = 0x40;
+const TIMER_COMMAND: u16 = 0x43;
+/// Of 1,193,182 Hz, for 1 kHz.
+const TIMER_DIVISOR: u16 = 1193;
+
+/// Counts the timer's interrupts; on a page of its own, so that it can be watched.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".page.timer_ticks")]
+#[allow(non_upper_case_globals, reason = "gdb users type this name")]
+pub static timer_ticks: AtomicU64 = AtomicU64::new(0);
+
+/// Time since the timer was started, in milliseconds.
+pub fn milliseconds() -> u64 {
+    timer_ticks.load(Ordering::Relaxed)
+}
+
+/// One gate of the IDT (Intel SDM vol. 3, 6.14.1).
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+struct Gate {
+    offset_low: u16,
+    selector: u16,
+    stack: u8,
+    kind: u8,
+    offset_middle: u16,
+    offset_high: u32,
+}
+
+impl Gate {
+    const MISSING: Self =
+        Self { offset_low: 0, selector: 0, stack: 0, kind: 0, offset_middle: 0, offset_high: 0 };
+    /// Present, ring 0, clears IF.
+    const INTERRUPT: u8 = 0x8E;
+
+    fn new(handler: usize) -> Self {
+        Self {
+            offset_low: handler as u16,
+            selector: CODE_SELECTOR,
+            stack: 0,
+            kind: Self::INTERRUPT,
+            offset_middle: (handler >> 16) as u16,
+            offset_high: (handler >> 32) as u32,
+        }
+    }
+}
+
+#[repr(C, packed)]
+struct TablePointer {
+    limit: u16,
+    base: u64,
+}
+
+struct Table(UnsafeCell<[Gate; 256]>);
+
+// SAFETY: one CPU runs these images; the table is written by `set_handler` only.
+unsafe impl Sync for Table {}
+
+static TABLE: Table = Table(UnsafeCell::new([Gate::MISSING; 256]));
+
+/// Loads the IDT and sets the controllers and the timer up. Interrupts stay off until
+/// [`enable`].
+pub(crate) fn start() {
+    set_handler(FIRST_VECTOR, timer_interrupt);
+    set_handler(SPURIOUS_VECTOR, spurious_interrupt);
+    let pointer = TablePointer { limit: size_of::<[Gate; 256]>() as u16 - 1, base: TABLE.0.get() as u64 };
+    // SAFETY: the table lives for ever and its gates are valid or marked missing.
+    unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(nostack, preserves_flags)) };
+
+    let [low, high] = TIMER_DIVISOR.to_le_bytes();
+    for (device, value) in [
+        (MASTER, 0x11), // ICW1: cascaded, edge-triggered, ICW4 follows
+        (SLAVE, 0x11),
+        (MASTER + 1, FIRST_VECTOR), // ICW2
+        (SLAVE + 1, FIRST_VECTOR + 8),
+        (MASTER + 1, 1 << 2), // ICW3: the slave is on line 2
+        (SLAVE + 1, 2),
+        (MASTER + 1, 1), // ICW4: 8086 mode
+        (SLAVE + 1, 1),
+        (MASTER + 1, MASTER_MASK),
+        (SLAVE + 1, 0xFF),
+        (TIMER_COMMAND, 0x34), // channel 0, both bytes, mode 2
+        (TIMER_CHANNEL_0, low),
+        (TIMER_CHANNEL_0, high),
+    ] {
+        // SAFETY: the interrupt controllers and the timer are this module's own.
+        unsafe { port::write(device, value) };
+    }
+}
+
+/// Has `vector` handled by `handler`, which ends with IRET and saves what it uses.
+pub fn set_handler(vector: u8, handler: unsafe extern "C" fn()) {
+    let gate = TABLE.0.get().cast::<Gate>().wrapping_add(usize::from(vector));
+    // SAFETY: the index is a u8 and the table has 256 gates; nothing holds a reference.
+    unsafe { gate.write_volatile(Gate::new(handler as usize)) };
+}
+
+/// Lets interrupts in.
+pub fn enable() {
+    // SAFETY: every line that is let through has its handler: the timer's here, the serial
+    // port's is silent until whoever installs one tells the port to interrupt.
+    unsafe { asm!("sti", options(nostack)) };
+}
+
+/// Sleeps until the next interrupt.
+pub fn wait() {
+    // SAFETY: HLT only waits; with interrupts on, the timer ends it.
+    unsafe { asm!("hlt", options(nostack)) };
+}
+
+/// Tells the controller that an interrupt of its lines 0 to 7 has been handled.
+pub fn end_of_interrupt() {
+    // SAFETY: the controller is this module's own.
+    unsafe { port::write(MASTER, END_OF_INTERRUPT) };
+}
+
+/// Counts.
+#[unsafe(naked)]
+unsafe extern "C" fn timer_interrupt() {
+    naked_asm!(
+        "push rax",
+        "inc qword ptr [{ticks}]",
+        "mov al, {end}",
+        "out {master}, al",
+        "pop rax",
+        "iretq",
+        ticks = sym timer_ticks,
+        end = const END_OF_INTERRUPT,
+        master = const MASTER,
+    )
+}
+
+/// Line 7 of the controller fires when a request went away: nothing to do or acknowledge.
+#[unsafe(naked)]
+unsafe extern "C" fn spurious_interrupt() {
+    naked_asm!("iretq")
+}

@@ -1,0 +1,24 @@
+//! What the example images share: a boot path, a timer, a log and a way out.
+//!
+//! An image is one file in `bin/` with a function `image_main`, and reads in this order:
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `image.ld` | lays the image out, one page for each watched variable |
+//! | [`boot`] | from QEMU's 32-bit entry point to 64-bit Rust code |
+//! | [`paging`] | makes code read-only and one page unmapped |
+//! | [`arguments`] | the command line (`-append`) |
+//! | [`interrupts`] | an IDT, the 8259 and a periodic timer |
+//! | [`log`] | defmt over the second serial port |
+//! | [`exit`] | ends QEMU with a verdict |
+//!
+//! Nothing here belongs to tetrarch. It stands for the firmware that one already has.
+#![no_std]
+
+pub mod arguments;
+pub mod boot;
+pub mod exit;
+pub mod interrupts;
+pub mod log;
+pub mod paging;
+pub mod port;

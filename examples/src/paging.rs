@@ -1,0 +1,51 @@
+//! Makes code and constants read-only, and one page unmapped.
+//!
+//! Page 0 stays mapped: a write through a null pointer does not fault here, which is what
+//! a null guard in a debug register is for.
+
+use core::arch::asm;
+
+/// One of the two tables of 4 KiB entries that [`boot`](crate::boot) filled.
+const ENTRIES: usize = 1024;
+/// They are the fourth and fifth page of `page_tables`.
+const FIRST_TABLE: usize = 3;
+
+const PAGE: usize = 4096;
+const PRESENT: u64 = 1 << 0;
+const WRITABLE: u64 = 1 << 1;
+
+unsafe extern "C" {
+    // From the linker script and boot.rs; only their addresses mean anything.
+    static mut page_tables: [[u64; 512]; 5];
+    static text_start: u8;
+    static rodata_end: u8;
+    static unmapped_page: u8;
+}
+
+/// The address of the one page below 1 GiB that is not mapped.
+pub fn unmapped() -> usize {
+    &raw const unmapped_page as usize
+}
+
+pub(crate) fn protect_image() {
+    let code = &raw const text_start as usize..&raw const rodata_end as usize;
+    for page in code.step_by(PAGE) {
+        clear(page, WRITABLE);
+    }
+    clear(unmapped(), PRESENT);
+    // SAFETY: CR3 keeps its value; writing it drops the old translations. Everything that
+    // runs or is written from here on stays mapped as it needs to be.
+    unsafe { asm!("mov {0}, cr3", "mov cr3, {0}", out(reg) _, options(nostack, preserves_flags)) };
+}
+
+/// Clears `bits` in the entry that maps `address`.
+fn clear(address: usize, bits: u64) {
+    let index = address / PAGE;
+    assert!(index < ENTRIES, "only the first 4 MiB have 4 KiB pages");
+    let entry = (&raw mut page_tables).cast::<u64>().wrapping_add(FIRST_TABLE * 512 + index);
+    // SAFETY: the index is inside the two tables, which nothing else touches after boot;
+    // the processor only reads them.
+    let old = unsafe { entry.read_volatile() };
+    // SAFETY: as above.
+    unsafe { entry.write_volatile(old & !bits) };
+}

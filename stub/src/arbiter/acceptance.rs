@@ -1,0 +1,125 @@
+//! From a request to a claim, or to the reason why not.
+//!
+//! Everything is decided before anything is changed: first what can be said of the request
+//! by itself, then whether there is room, and only then the table is touched. So a refusal
+//! leaves no trace, and a change of a claim cannot lose the old one.
+
+use super::claim::{Handle, Handler, Request, Scope, Tenure};
+use super::config::IoBreakpoints;
+use super::region::Region;
+use super::rejection::{Feature, Rejection};
+use super::snapshot::Snapshot;
+use super::{Arbiter, Claim};
+use crate::dr::Condition;
+use crate::event::{self, Event};
+
+impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
+    /// Makes a claim, or refuses it and changes nothing (promises 1 to 3).
+    ///
+    /// A request of the debugger that equals one of its claims is that claim (promise 4):
+    /// its handle is returned, and if it was held it is in force again. If there is no room,
+    /// a new claim of the debugger takes the place of held ones, the oldest first and as few
+    /// as necessary (promise 5).
+    pub fn claim(&mut self, request: Request, handler: Handler) -> Result<Handle, Rejection> {
+        let result = match self.table.identical(&request) {
+            Some(handle) => {
+                self.revive(handle, handler);
+                Ok(handle)
+            }
+            None => self.claim_anew(request, handler),
+        };
+        match &result {
+            Ok(handle) => event::emit(&Event::ClaimAccepted { handle: *handle, request: &request }),
+            Err(rejection) => event::emit(&Event::ClaimRefused { request: &request, rejection }),
+        }
+        result
+    }
+
+    fn claim_anew(&mut self, request: Request, handler: Handler) -> Result<Handle, Rejection> {
+        self.check(&request)?;
+        let displaced = self.make_room(&request, None)?;
+        self.remove_all(&displaced);
+        self.table.insert(Claim::new(request, handler)).ok_or(Rejection::TableFull(CLAIMS))
+    }
+
+    /// Moves a claim to another region and condition, under the same handle, or refuses and
+    /// leaves it as it was (promise 6). Windows that it gives up are at its disposal.
+    ///
+    /// Its count of hits goes on; what its region held is forgotten until
+    /// [`remember`](Self::remember) or [`refresh_snapshots`](Self::refresh_snapshots).
+    pub fn modify(
+        &mut self,
+        handle: Handle,
+        region: Region,
+        condition: Condition,
+    ) -> Result<(), Rejection> {
+        let claim = self.table.get(handle).filter(|claim| !claim.is_held());
+        let request = Request { region, condition, ..claim.ok_or(Rejection::StaleHandle)?.request };
+        let result = self.modify_to(handle, request);
+        match &result {
+            Ok(()) => event::emit(&Event::ClaimAccepted { handle, request: &request }),
+            Err(rejection) => event::emit(&Event::ClaimRefused { request: &request, rejection }),
+        }
+        result
+    }
+
+    fn modify_to(&mut self, handle: Handle, request: Request) -> Result<(), Rejection> {
+        let twin = match self.table.identical(&request) {
+            Some(twin) if twin == handle => return Ok(()),
+            twin => twin,
+        };
+        // A held twin is out of force: this claim takes its place.
+        if let Some(twin) =
+            twin.filter(|twin| self.get(*twin).is_some_and(|claim| !claim.is_held()))
+        {
+            return Err(Rejection::Duplicate(twin));
+        }
+        self.check(&request)?;
+        let displaced = self.make_room(&request, Some(handle))?;
+        self.remove_all(&displaced);
+        if let Some(twin) = twin {
+            self.remove(twin);
+        }
+        if let Some(claim) = self.table.get_mut(handle) {
+            claim.request = request;
+            claim.snapshot = Snapshot::EMPTY;
+        }
+        Ok(())
+    }
+
+    /// What can be said of a request without looking at other claims.
+    fn check(&self, request: &Request) -> Result<(), Rejection> {
+        match request.tenure {
+            Tenure::Pinned => {}
+            Tenure::Flexible => return Err(Rejection::NotSupportedYet(Feature::Flexible)),
+        }
+        match request.scope {
+            Scope::AllCpus => {}
+            Scope::Cpu(cpu) if cpu.index() < CPUS => {}
+            Scope::Cpu(cpu) => return Err(Rejection::NoSuchCpu(cpu)),
+            Scope::Task(_) | Scope::TaskOnCpu(_, _) => {
+                return Err(Rejection::NotSupportedYet(Feature::TaskScope));
+            }
+        }
+        match (request.condition, self.config.io) {
+            (Condition::Execute, _) if request.region.length() != 1 => {
+                return Err(Rejection::ExecuteLength(request.region.length()));
+            }
+            (Condition::Io, IoBreakpoints::Unavailable) => return Err(Rejection::IoUnavailable),
+            (Condition::Io, IoBreakpoints::Available) if request.region.last() > 0xffff => {
+                return Err(Rejection::PortRange);
+            }
+            (Condition::Execute | Condition::Write | Condition::ReadWrite | Condition::Io, _) => {}
+        }
+        match self.protection(request) {
+            Some(name) => Err(Rejection::Protected(name)),
+            None => Ok(()),
+        }
+    }
+
+    /// The protected range that forbids this request, if one does: also for those who put
+    /// breakpoints into code by other means than a debug register.
+    pub fn protection(&self, request: &Request) -> Option<&'static str> {
+        self.protected.iter().find(|range| range.forbids(request)).map(|range| range.name)
+    }
+}

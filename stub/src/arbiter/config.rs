@@ -1,0 +1,112 @@
+//! What the arbiter has to know of the machine, and what is kept for whom.
+
+use core::fmt;
+
+use super::region::Widest;
+
+/// How many slots are promised to each side even while it uses fewer; at most 4 in sum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Reservations {
+    debugger: u8,
+    system: u8,
+    flexible: u8,
+}
+
+/// More than four slots would be promised.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TooManyReserved;
+
+impl fmt::Display for TooManyReserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("more debug registers would be reserved than the four that a CPU has")
+    }
+}
+
+impl core::error::Error for TooManyReserved {}
+
+impl Reservations {
+    /// First come, first served.
+    pub const NONE: Reservations = Reservations { debugger: 0, system: 0, flexible: 0 };
+
+    /// Slots for pinned claims of the debugger, for pinned claims of the system, and for
+    /// flexible claims while there are any.
+    pub const fn new(
+        debugger: u8,
+        system: u8,
+        flexible: u8,
+    ) -> Result<Reservations, TooManyReserved> {
+        // In u16, where three bytes cannot wrap.
+        if debugger as u16 + system as u16 + flexible as u16 <= 4 {
+            Ok(Reservations { debugger, system, flexible })
+        } else {
+            Err(TooManyReserved)
+        }
+    }
+
+    /// For the debugger.
+    pub const fn debugger(&self) -> u8 {
+        self.debugger
+    }
+
+    /// For the system.
+    pub const fn system(&self) -> u8 {
+        self.system
+    }
+
+    /// For flexible claims, on a CPU where one is live.
+    pub const fn flexible(&self) -> u8 {
+        self.flexible
+    }
+}
+
+/// Whether the CPU can be asked for I/O breakpoints.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum IoBreakpoints {
+    /// CR4.DE is set, and stays set.
+    Available,
+    /// It is not: R/W = 10b would be undefined.
+    Unavailable,
+}
+
+/// What the arbiter goes by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Config {
+    /// What is kept for whom.
+    pub reservations: Reservations,
+    /// The widest window that every CPU supports.
+    pub widest: Widest,
+    /// Whether CR4.DE is set on every CPU.
+    pub io: IoBreakpoints,
+}
+
+impl Config {
+    /// No reservations, a 64-bit CPU, CR4.DE clear as after reset.
+    pub const DEFAULT: Config = Config {
+        reservations: Reservations::NONE,
+        widest: Widest::Eight,
+        io: IoBreakpoints::Unavailable,
+    };
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config::DEFAULT
+    }
+}
+
+/// The configuration cannot change while there are claims: they were admitted under it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ClaimsLive;
+
+impl fmt::Display for ClaimsLive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there are claims, admitted under the old configuration")
+    }
+}
+
+impl core::error::Error for ClaimsLive {}

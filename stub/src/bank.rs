@@ -1,0 +1,89 @@
+//! What the registers of one CPU hold, as last written; read instead of the registers.
+//!
+//! A MOV to a debug register serialises, and under a hypervisor each access may be an exit.
+//! So every write goes through here and is remembered, nothing is ever read back, and the
+//! way to the next state is [planned](plan) before anything is written.
+
+use crate::dr::{Dr7, Slot, Window};
+use crate::machine::DebugRegisters;
+
+mod plan;
+#[cfg(test)]
+mod tests;
+
+pub use plan::{DebugWrite, Plan, plan};
+
+/// What the registers of one CPU hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Bank {
+    addresses: [usize; 4],
+    control: Dr7,
+}
+
+impl Bank {
+    /// After reset, INIT, or sleep.
+    pub const RESET: Bank = Bank { addresses: [0; 4], control: Dr7::OFF };
+
+    /// As found in the registers.
+    pub const fn new(addresses: [usize; 4], control: Dr7) -> Bank {
+        Bank { addresses, control }
+    }
+
+    /// DR0–DR3.
+    pub const fn address(&self, slot: Slot) -> usize {
+        self.addresses[slot.index()]
+    }
+
+    /// DR7.
+    pub const fn control(&self) -> Dr7 {
+        self.control
+    }
+
+    /// What `slot` watches, if it is on.
+    pub const fn armed(&self, slot: Slot) -> Option<Window> {
+        self.armed_under(self.control, slot)
+    }
+
+    /// What `slot` watched while `control` was in DR7.
+    pub const fn armed_under(&self, control: Dr7, slot: Slot) -> Option<Window> {
+        if control.is_armed(slot) {
+            Some(Window::covered(self.address(slot), control.length(slot), control.condition(slot)))
+        } else {
+            None
+        }
+    }
+
+    /// Turns everything off, and returns what was on. The addresses stay.
+    pub(crate) fn suspend(&mut self, registers: &mut impl DebugRegisters) -> Dr7 {
+        let live = self.control;
+        if live.any_armed() {
+            self.write(DebugWrite::Control(Dr7::OFF), registers);
+        }
+        live
+    }
+
+    /// Carries a plan out, and keeps the record after each write.
+    pub(crate) fn apply(&mut self, plan: &Plan, registers: &mut impl DebugRegisters) {
+        for write in plan.writes() {
+            self.write(*write, registers);
+        }
+    }
+
+    fn write(&mut self, write: DebugWrite, registers: &mut impl DebugRegisters) {
+        match write {
+            DebugWrite::Address(slot, address) => {
+                registers.write_address(slot, address);
+                self.addresses[slot.index()] = address;
+            }
+            DebugWrite::Control(control) => {
+                registers.write_control(control);
+                self.control = control;
+            }
+        }
+    }
+
+    fn has_armed(&self, window: Window) -> bool {
+        Slot::ALL.into_iter().any(|slot| self.armed(slot) == Some(window))
+    }
+}

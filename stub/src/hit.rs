@@ -1,0 +1,238 @@
+//! DR6 and the bank: whose hit it was.
+//!
+//! The processor may set Bn for a slot that is off, if only its condition matched. So a
+//! hit is believed only for slots that were on in the DR7 that was live when the exception
+//! came; one exception may bring several, and each is delivered to every owner of its
+//! window (promise 10). Owners are found by their windows, not by slot numbers: what was
+//! placed where is the bank's affair alone.
+
+use heapless::Vec;
+
+pub use crate::arbiter::Hit;
+use crate::arbiter::{Arbiter, Claim, CpuId, Handle, Owner, Region, Snapshot, Verdict, Window};
+use crate::bank::Bank;
+use crate::dr::{Condition, Dr6, Dr7, Slot};
+use crate::event::{self, Event};
+use crate::machine::Memory;
+
+#[cfg(test)]
+mod tests;
+
+/// The slots that hit, and what they watched: `live` is the DR7 that was in force when the
+/// exception came, `bank` has the addresses.
+pub fn attribute(dr6: Dr6, live: Dr7, bank: &Bank) -> impl Iterator<Item = (Slot, Window)> {
+    Slot::ALL
+        .into_iter()
+        .filter(move |slot| dr6.hit(*slot))
+        .filter_map(move |slot| bank.armed_under(live, slot).map(|window| (slot, window)))
+}
+
+/// What came of one debug exception.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Delivery<const CLAIMS: usize> {
+    /// The slots that hit. One that is in here but belonged to nobody was released since.
+    pub windows: Vec<(Slot, Window), 4>,
+    /// The system owners that want to stop, in the order of their claims.
+    pub stops: Vec<Stopped, 4>,
+    /// How many more of them want it.
+    pub further_stops: usize,
+    /// The debugger's claims that were hit.
+    pub debugger: Vec<DebuggerHit, CLAIMS>,
+}
+
+impl<const CLAIMS: usize> Delivery<CLAIMS> {
+    /// Whether a system owner wants to stop.
+    pub fn stopped_by_system(&self) -> bool {
+        !self.stops.is_empty()
+    }
+}
+
+/// A system owner that wants to stop in the debugger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Stopped {
+    /// Its claim.
+    pub handle: Handle,
+    /// Its name.
+    pub owner: &'static str,
+    /// Its region.
+    pub region: Region,
+    /// Its condition.
+    pub condition: Condition,
+    /// The first of its windows that was hit.
+    pub window: Window,
+}
+
+/// A claim of the debugger that was hit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DebuggerHit {
+    /// The claim.
+    pub handle: Handle,
+    /// The first of its windows that was hit.
+    pub window: Window,
+    /// What became of the bytes of its windows that were hit.
+    pub change: Change,
+}
+
+/// Whether watched bytes are what they were when last looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Change {
+    /// They are not: there was a write.
+    Changed,
+    /// They are: a read, or a write of the same value.
+    Unchanged,
+    /// They could not be read, now or then, or there are none: execute, I/O.
+    Unknown,
+}
+
+impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
+    /// The slots of `cpu` that hit, and what they watched. See [`attribute`].
+    pub fn hits(&self, cpu: CpuId, dr6: Dr6, live: Dr7) -> impl Iterator<Item = (Slot, Window)> {
+        attribute(dr6, live, self.bank(cpu))
+    }
+
+    /// The claims, in force on `cpu`, that a hit of this window belongs to.
+    pub fn owners(&self, cpu: CpuId, window: Window) -> impl Iterator<Item = (Handle, &Claim)> {
+        self.claims().filter(move |(_, claim)| self.is_owner(claim, cpu, &window))
+    }
+
+    fn is_owner(&self, claim: &Claim, cpu: CpuId, window: &Window) -> bool {
+        !claim.is_held()
+            && claim.request().scope.applies(cpu, None)
+            && self.has_window(claim, window)
+    }
+
+    /// Tells every owner of every slot that hit, counts, and brings the snapshots of the
+    /// windows that were hit up to date. `live` is what [`suspend`](Self::suspend) returned.
+    ///
+    /// All handlers of system owners have returned when this does: what stops in the
+    /// debugger is decided by the caller, afterwards.
+    pub fn deliver(
+        &mut self,
+        cpu: CpuId,
+        dr6: Dr6,
+        live: Dr7,
+        rip: usize,
+        memory: &mut impl Memory,
+    ) -> Delivery<CLAIMS> {
+        let mut delivery = Delivery {
+            windows: Vec::new(),
+            stops: Vec::new(),
+            further_stops: 0,
+            debugger: Vec::new(),
+        };
+        for hit in self.hits(cpu, dr6, live) {
+            let pushed = delivery.windows.push(hit);
+            debug_assert!(pushed.is_ok(), "a fifth slot");
+        }
+        // By handle, because counting the hits changes the claims.
+        let mut claims: Vec<Handle, CLAIMS> = Vec::new();
+        for (handle, _) in self.claims() {
+            let pushed = claims.push(handle);
+            debug_assert!(pushed.is_ok(), "more claims than places");
+        }
+        for handle in &claims {
+            let windows = self.windows_hit(*handle, cpu, &delivery.windows);
+            if let Some(first) = windows.first() {
+                self.deliver_to(*handle, *first, &windows, (cpu, rip), memory, &mut delivery);
+            }
+        }
+        delivery
+    }
+
+    /// Those of the slots' windows that belong to the claim.
+    fn windows_hit(&self, handle: Handle, cpu: CpuId, slots: &[(Slot, Window)]) -> Vec<Window, 4> {
+        let mut windows = Vec::new();
+        for (_, window) in slots {
+            if self.get(handle).is_some_and(|claim| self.is_owner(claim, cpu, window)) {
+                let pushed = windows.push(*window);
+                debug_assert!(pushed.is_ok(), "a fifth slot");
+            }
+        }
+        windows
+    }
+
+    fn deliver_to(
+        &mut self,
+        handle: Handle,
+        first: Window,
+        windows: &[Window],
+        (cpu, rip): (CpuId, usize),
+        memory: &mut impl Memory,
+        delivery: &mut Delivery<CLAIMS>,
+    ) {
+        let Some(claim) = self.table.get_mut(handle) else {
+            return;
+        };
+        let request = *claim.request();
+        let (region, condition) = (request.region, request.condition);
+        let old = *claim.snapshot();
+        let new = Snapshot::take(&region, condition, memory);
+        claim.hits = claim.hits.saturating_add(1);
+        for window in windows {
+            claim.snapshot.renew(&region, window, &new);
+        }
+        event::emit(&Event::Hit { handle, request: &request, window: &first, cpu, rip });
+        match request.owner {
+            Owner::Debugger => {
+                let change = change(&region, windows, &old, &new);
+                let pushed = delivery.debugger.push(DebuggerHit { handle, window: first, change });
+                debug_assert!(pushed.is_ok(), "a claim was hit twice");
+            }
+            Owner::System(owner) => {
+                let hits = claim.hits();
+                let (old, new) = (old.bytes(), new.bytes());
+                let verdict = claim.handler()(&Hit {
+                    handle,
+                    owner,
+                    region,
+                    condition,
+                    windows,
+                    cpu,
+                    rip,
+                    hits,
+                    old,
+                    new,
+                });
+                let stopped = Stopped { handle, owner, region, condition, window: first };
+                match verdict {
+                    Verdict::Continue => {}
+                    Verdict::Stop if delivery.stops.push(stopped).is_ok() => {}
+                    Verdict::Stop => delivery.further_stops += 1,
+                }
+            }
+        }
+    }
+
+    /// Looks at the region of one claim, usually right after it was made.
+    pub fn remember(&mut self, handle: Handle, memory: &mut impl Memory) {
+        if let Some(claim) = self.table.get_mut(handle) {
+            claim.snapshot =
+                Snapshot::take(&claim.request().region, claim.request().condition, memory);
+        }
+    }
+
+    /// Looks at the regions of all claims: due at every resume, when the debugger may have
+    /// written to memory.
+    pub fn refresh_snapshots(&mut self, memory: &mut impl Memory) {
+        for (_, claim) in self.table.iter_mut() {
+            claim.snapshot =
+                Snapshot::take(&claim.request().region, claim.request().condition, memory);
+        }
+    }
+}
+
+fn change(region: &Region, windows: &[Window], old: &Snapshot, new: &Snapshot) -> Change {
+    let mut change = Change::Unchanged;
+    for window in windows {
+        match (old.of(region, window), new.of(region, window)) {
+            (Some(old), Some(new)) if old != new => return Change::Changed,
+            (Some(_), Some(_)) => {}
+            (None, _) | (_, None) => change = Change::Unknown,
+        }
+    }
+    change
+}

@@ -1,0 +1,236 @@
+//! Bytes to checked packets, and packets to acknowledged bytes.
+//!
+//! A serial line loses, invents and damages bytes. The protocol's answer is small: each
+//! packet travels in a frame `$payload#xx`, where `xx` is the sum of the payload's bytes,
+//! and each side answers a frame with `+` (whole) or `-` (damaged, send it again). gdbstub
+//! dies of a `-`, so all of this happens here, in front of it: what leaves the link towards
+//! the session is a packet that arrived whole, and what the session sends is kept until
+//! the client has it.
+//!
+//! # Receiving
+//!
+//! ```text
+//!             ┌────────── any other byte: ignored
+//!             ▼          + : our frame arrived    - : send our frame again
+//!   ┌──▶ [ Between ] ──  0x03 : Interrupt
+//!   │         │ $
+//!   │         ▼   ┌───── $ : the frame starts anew
+//!   │    [ Payload ] ◀───────────────────┐
+//!   │         │ #   └── far too long ──▶ Between
+//!   │         ▼                          │ $
+//!   │    [ FirstDigit ] ─────────────────┤
+//!   │         │ hex                      │
+//!   │         ▼                          │
+//!   │    [ SecondDigit ] ────────────────┘
+//!   │         │
+//!   └─────────┴── sum agrees: + and Packet (or Oversized)
+//!                 it does not, or a digit is none: -
+//! ```
+//!
+//! Escapes (`}`) stay in the payload; who reads the packet decodes them. A byte `0x03`
+//! inside a frame is data. A frame longer than there is room for is swallowed up to its
+//! end, acknowledged like any other and reported as [`Received::Oversized`], so that the
+//! session can answer with an error: refusing it with `-` would only bring it again.
+//!
+//! # Sending
+//!
+//! ```text
+//!               next_byte()                 its last byte was handed out
+//!   [ Ready ] ───────────────▶ [ Sending ] ──────────────────────────▶ [ Waiting ]
+//!       ▲                          │                                        │
+//!       │                          │ a packet came in the meantime          │
+//!       ├──────────────────────────┘ (frame dropped)                        │
+//!       ├───────── + , or a new packet (frame dropped) ─────────────────────┤
+//!       └───────── - (frame kept, at most RESENDS times, then GaveUp) ──────┘
+//! ```
+//!
+//! Stop and wait: the next frame of the queue goes out only after the `+` for the one
+//! before, because a `-` does not say which frame it means. For the same reason `+` and
+//! `-` count only while a frame is waiting for one.
+//!
+//! A whole packet from the client is worth a `+`: it would not ask for something new if it
+//! still waited for an answer. So it drops everything that is still queued. A frame of
+//! which some bytes have left is finished first, since half a frame would swallow the `+`
+//! that follows it; gdb reads and forgets a frame that comes where it expects a `+`.
+//!
+//! # What is not there yet
+//!
+//! * There is no clock. If our frame was lost altogether, nothing happens until the client
+//!   repeats its request; a frame that stops in the middle is noticed at the next `$`.
+//!   Time-outs belong beside the `Waiting` and `Payload` states, driven by a `tick`.
+//! * A request that comes twice, because our `+` was lost, is reported twice. The place to
+//!   recognise a repeat is where [`Link::receive`] reports a packet; it takes the time of
+//!   our last reply to tell a repeat from a second identical request.
+//!
+//! Packets go on to the fence ([`packet`](crate::packet)).
+
+mod receiver;
+mod sender;
+mod sink;
+#[cfg(test)]
+mod tests;
+
+pub use sender::Overflow;
+pub use sink::FrameSink;
+
+use receiver::{Found, Receiver};
+use sender::{AfterRefusal, Sender};
+
+/// What a frame adds to its payload: `$`, `#` and two digits.
+pub const ENVELOPE: usize = 4;
+
+/// What became of a byte.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Received {
+    /// Nothing the session need know about.
+    Nothing,
+    /// A whole packet: [`Link::packet`] has its payload.
+    Packet,
+    /// A whole packet that there was no room for. The client waits for an answer.
+    Oversized,
+    /// The client asks for the target to be stopped (Ctrl-C).
+    Interrupt,
+    /// The client refused the same frame again and again. Everything that was queued is
+    /// gone; the link waits for whatever packet comes next.
+    GaveUp,
+}
+
+/// One end of a serial line that speaks the remote protocol.
+///
+/// `PACKET` is the longest frame that is accepted, envelope included, as gdb counts it in
+/// `PacketSize`. `QUEUE` is the room for frames that were not acknowledged yet, in bytes;
+/// it must hold the longest reply, and is worth being larger because monitor output comes
+/// as many frames.
+///
+/// Nothing here blocks: the driver feeds each byte it receives to [`receive`](Self::receive)
+/// and writes what [`next_byte`](Self::next_byte) has, until that is nothing.
+#[derive(Debug)]
+pub struct Link<const PACKET: usize, const QUEUE: usize> {
+    receiver: Receiver<PACKET>,
+    sender: Sender<QUEUE>,
+}
+
+impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
+    /// A link on which nothing was said yet.
+    pub const fn new() -> Self {
+        const { assert!(PACKET > ENVELOPE, "no room for a payload") };
+        const { assert!(QUEUE >= PACKET, "no room for the longest reply") };
+        Self { receiver: Receiver::new(), sender: Sender::new() }
+    }
+
+    /// Takes one byte from the line.
+    ///
+    /// `+` and `-` towards the client are the link's own business, in both directions.
+    pub fn receive(&mut self, byte: u8) -> Received {
+        match self.receiver.receive(byte) {
+            Found::Nothing => Received::Nothing,
+            Found::Interrupt => Received::Interrupt,
+            Found::Acknowledgement => {
+                self.sender.acknowledged();
+                Received::Nothing
+            }
+            Found::Refusal => match self.sender.refused() {
+                AfterRefusal::GoesOn => Received::Nothing,
+                AfterRefusal::GaveUp => Received::GaveUp,
+            },
+            Found::Damaged => {
+                self.sender.answer(b'-');
+                Received::Nothing
+            }
+            Found::Packet => {
+                self.accept();
+                Received::Packet
+            }
+            Found::Oversized => {
+                self.accept();
+                Received::Oversized
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        self.sender.supersede();
+        self.sender.answer(b'+');
+    }
+
+    /// The payload of the last packet, escapes and all.
+    ///
+    /// Valid after [`Received::Packet`] and until the next byte is received.
+    pub fn packet(&self) -> &[u8] {
+        self.receiver.payload()
+    }
+
+    /// The payload of the last packet, and where its answer goes.
+    pub fn parts(&mut self) -> (&[u8], FrameSink<'_, QUEUE>) {
+        (self.receiver.payload(), FrameSink::to(&mut self.sender))
+    }
+
+    /// Where gdbstub's output goes.
+    pub fn sink(&mut self) -> FrameSink<'_, QUEUE> {
+        FrameSink::to(&mut self.sender)
+    }
+
+    /// Queues one frame.
+    ///
+    /// The payload is sent as it is: `}` and `*` must have been escaped where they are
+    /// data. (`#` and `$`, which would tear the frame apart, are escaped here.) A frame for
+    /// which there is no room is dropped whole, see [`overflowed`](Self::overflowed).
+    pub fn send(&mut self, payload: &[u8]) {
+        self.sender.send(payload);
+    }
+
+    /// The byte to write to the line now, if there is any.
+    pub fn next_byte(&mut self) -> Option<u8> {
+        self.sender.next_byte()
+    }
+
+    /// Whether a frame was dropped for want of room since this was last asked.
+    pub fn overflowed(&mut self) -> Overflow {
+        self.sender.overflowed()
+    }
+
+    /// Whether the client has acknowledged all that was sent, and has been answered.
+    pub fn is_drained(&self) -> bool {
+        self.sender.is_drained()
+    }
+
+    /// Forgets everything, in both directions.
+    ///
+    /// For when the line changes hands. Not for the start of a new session on the same line:
+    /// the packet that starts it has dropped what was queued, and its `+` is still to go.
+    pub fn reset(&mut self) {
+        *self = Self::new();
+    }
+}
+
+impl<const PACKET: usize, const QUEUE: usize> Default for Link<PACKET, QUEUE> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The bytes of the frame that carries `payload`.
+///
+/// gdbstub wants its input framed; this puts the envelope back on a checked packet.
+pub fn frame(payload: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let sum = checksum(payload);
+    core::iter::once(b'$').chain(payload.iter().copied()).chain([
+        b'#',
+        digit(sum >> 4),
+        digit(sum & 0xF),
+    ])
+}
+
+fn checksum(payload: &[u8]) -> u8 {
+    payload.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
+}
+
+/// The hexadecimal digit for 0–15. Larger values do not occur.
+pub(crate) const fn digit(value: u8) -> u8 {
+    match value {
+        0..=9 => b'0' + value,
+        _ => b'a' + (value & 0xF) - 10,
+    }
+}

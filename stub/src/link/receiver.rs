@@ -1,0 +1,123 @@
+//! Frames in a stream of bytes: the receiving state machine drawn in [`link`](super).
+
+use super::ENVELOPE;
+
+/// A frame this many times longer than the longest that fits has lost its end: listen for
+/// Ctrl-C again instead of waiting for it.
+const FAR_TOO_LONG: usize = 8;
+
+/// What the receiver made of a byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Found {
+    Nothing,
+    /// `+` between frames.
+    Acknowledgement,
+    /// `-` between frames.
+    Refusal,
+    /// `0x03` between frames.
+    Interrupt,
+    /// A frame whose checksum agrees.
+    Packet,
+    /// A frame whose checksum agrees, but whose payload is not kept.
+    Oversized,
+    /// A frame whose checksum does not agree.
+    Damaged,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Between,
+    Payload,
+    FirstDigit,
+    SecondDigit { high: u8 },
+}
+
+#[derive(Debug)]
+pub(super) struct Receiver<const PACKET: usize> {
+    state: State,
+    /// The payload as far as it fits.
+    payload: heapless::Vec<u8, PACKET>,
+    /// The length of the payload as it was sent.
+    length: usize,
+    checksum: u8,
+}
+
+impl<const PACKET: usize> Receiver<PACKET> {
+    const LONGEST_PAYLOAD: usize = PACKET.saturating_sub(ENVELOPE);
+
+    pub(super) const fn new() -> Self {
+        Self { state: State::Between, payload: heapless::Vec::new(), length: 0, checksum: 0 }
+    }
+
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    pub(super) fn receive(&mut self, byte: u8) -> Found {
+        match (self.state, byte) {
+            (State::Between, b'+') => Found::Acknowledgement,
+            (State::Between, b'-') => Found::Refusal,
+            (State::Between, 0x03) => Found::Interrupt,
+            // Wherever a `$` stands, a frame starts: it is never part of a payload. What
+            // was lost of the frame before it will be asked for again by its sender.
+            (_, b'$') => {
+                self.start();
+                Found::Nothing
+            }
+            (State::Between, _) => Found::Nothing,
+            (State::Payload, b'#') => {
+                self.state = State::FirstDigit;
+                Found::Nothing
+            }
+            (State::Payload, _) => {
+                self.keep(byte);
+                Found::Nothing
+            }
+            (State::FirstDigit, _) => match value(byte) {
+                Some(high) => {
+                    self.state = State::SecondDigit { high };
+                    Found::Nothing
+                }
+                None => self.end(Found::Damaged),
+            },
+            (State::SecondDigit { high }, _) => match value(byte) {
+                Some(low) if self.checksum != (high << 4 | low) => self.end(Found::Damaged),
+                None => self.end(Found::Damaged),
+                Some(_) if self.length > Self::LONGEST_PAYLOAD => self.end(Found::Oversized),
+                Some(_) => self.end(Found::Packet),
+            },
+        }
+    }
+
+    fn start(&mut self) {
+        self.payload.clear();
+        self.length = 0;
+        self.checksum = 0;
+        self.state = State::Payload;
+    }
+
+    fn keep(&mut self, byte: u8) {
+        self.checksum = self.checksum.wrapping_add(byte);
+        self.length = self.length.saturating_add(1);
+        // Once the payload is known not to fit, only its length and checksum matter.
+        let _ = self.payload.push(byte);
+        if self.length >= PACKET.saturating_mul(FAR_TOO_LONG) {
+            self.state = State::Between;
+        }
+    }
+
+    fn end(&mut self, found: Found) -> Found {
+        self.state = State::Between;
+        found
+    }
+}
+
+/// The value of a hexadecimal digit.
+fn value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}

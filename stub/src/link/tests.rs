@@ -1,0 +1,499 @@
+//! The link against a line that damages, repeats and invents bytes.
+
+extern crate std;
+
+use std::{string::String, vec, vec::Vec};
+
+use gdbstub::conn::Connection;
+use proptest::prelude::*;
+
+use super::*;
+
+type Small = Link<32, 96>;
+
+fn framed(payload: &[u8]) -> Vec<u8> {
+    frame(payload).collect()
+}
+
+/// Feeds bytes, and returns what they led to, leaving out the bytes that led to nothing.
+fn feed<const P: usize, const Q: usize>(link: &mut Link<P, Q>, bytes: &[u8]) -> Vec<Received> {
+    bytes
+        .iter()
+        .map(|byte| link.receive(*byte))
+        .filter(|received| *received != Received::Nothing)
+        .collect()
+}
+
+/// Everything that is ready to go out, as text.
+fn drain<const P: usize, const Q: usize>(link: &mut Link<P, Q>) -> String {
+    let bytes: Vec<u8> = core::iter::from_fn(|| link.next_byte()).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_frame_is_framed_as_the_protocol_says() {
+    assert_eq!(text(&framed(b"")), "$#00");
+    assert_eq!(text(&framed(b"OK")), "$OK#9a");
+    assert_eq!(text(&framed(b"vCont;c")), "$vCont;c#a8");
+}
+
+#[test]
+fn a_frame_is_found_in_garbage_and_acknowledged() {
+    let mut link = Small::new();
+    assert_eq!(feed(&mut link, b"\0\xFFnoise#12#+$g#67"), [Received::Packet]);
+    assert_eq!(link.packet(), b"g");
+    assert_eq!(drain(&mut link), "+");
+}
+
+#[test]
+fn a_checksum_may_be_written_in_capitals() {
+    let mut link = Small::new();
+    assert_eq!(feed(&mut link, b"$OK#9A"), [Received::Packet]);
+}
+
+#[test]
+fn a_damaged_frame_is_refused() {
+    for damaged in [&b"$g#68"[..], b"$f#67", b"$g#6x", b"$g#x7", b"$g##67", b"$g#-7"] {
+        let mut link = Small::new();
+        assert_eq!(feed(&mut link, damaged), [], "{}", text(damaged));
+        assert_eq!(drain(&mut link), "-", "{}", text(damaged));
+        assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet], "{}", text(damaged));
+    }
+}
+
+#[test]
+fn a_dollar_restarts_the_frame_wherever_it_comes() {
+    for torn in [&b"$m1000,"[..], b"$m1000,4#", b"$m1000,4#8", b"$"] {
+        let mut link = Small::new();
+        assert_eq!(feed(&mut link, torn), []);
+        assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet], "{}", text(torn));
+        assert_eq!(link.packet(), b"g");
+        assert_eq!(drain(&mut link), "+");
+    }
+}
+
+#[test]
+fn an_interrupt_counts_between_frames_only() {
+    let mut link = Small::new();
+    assert_eq!(feed(&mut link, b"\x03"), [Received::Interrupt]);
+    assert_eq!(feed(&mut link, &framed(b"X0,1:\x03")), [Received::Packet]);
+    assert_eq!(link.packet(), b"X0,1:\x03");
+    assert_eq!(feed(&mut link, b"\x03\x03"), [Received::Interrupt; 2]);
+}
+
+#[test]
+fn escapes_stay_in_the_payload() {
+    let mut link = Small::new();
+    assert_eq!(feed(&mut link, &framed(b"X0,1:}\x03")), [Received::Packet]);
+    assert_eq!(link.packet(), b"X0,1:}\x03");
+}
+
+#[test]
+fn the_longest_frame_fits_and_one_more_byte_is_reported_and_acknowledged() {
+    let mut link = Small::new();
+    assert_eq!(feed(&mut link, &framed(&[b'a'; 28])), [Received::Packet]);
+    assert_eq!(link.packet(), [b'a'; 28]);
+    assert_eq!(drain(&mut link), "+");
+    assert_eq!(feed(&mut link, &framed(&[b'a'; 29])), [Received::Oversized]);
+    assert_eq!(drain(&mut link), "+");
+    assert_eq!(feed(&mut link, &framed(&[b'a'; 200])), [Received::Oversized]);
+    assert_eq!(drain(&mut link), "+");
+    assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet]);
+    assert_eq!(link.packet(), b"g");
+}
+
+#[test]
+fn a_damaged_oversized_frame_is_refused() {
+    let mut link = Small::new();
+    let mut bytes = framed(&[b'a'; 100]);
+    bytes[50] = b'b';
+    assert_eq!(feed(&mut link, &bytes), []);
+    assert_eq!(drain(&mut link), "-");
+}
+
+#[test]
+fn a_frame_without_an_end_does_not_hide_interrupts_for_ever() {
+    let mut link = Small::new();
+    assert_eq!(feed(&mut link, b"$"), []);
+    assert_eq!(feed(&mut link, &[b'a'; 1000]), []);
+    assert_eq!(feed(&mut link, b"\x03"), [Received::Interrupt]);
+}
+
+#[test]
+fn a_frame_is_kept_until_it_is_acknowledged() {
+    let mut link = Small::new();
+    link.send(b"OK");
+    assert_eq!(drain(&mut link), "$OK#9a");
+    assert_eq!(drain(&mut link), "");
+    assert!(!link.is_drained());
+    assert_eq!(feed(&mut link, b"+"), []);
+    assert!(link.is_drained());
+    assert_eq!(drain(&mut link), "");
+    assert_eq!(feed(&mut link, b"-"), [], "nothing is left to be sent again");
+    assert_eq!(drain(&mut link), "");
+}
+
+#[test]
+fn several_frames_go_out_one_at_a_time() {
+    let mut link = Small::new();
+    for payload in [b"O61", b"O62", b"O63"] {
+        link.send(payload);
+    }
+    link.send(b"OK");
+    for expected in ["$O61#b6", "$O62#b7", "$O63#b8", "$OK#9a"] {
+        assert_eq!(drain(&mut link), expected);
+        assert_eq!(feed(&mut link, b"-"), []);
+        assert_eq!(drain(&mut link), expected, "the refused frame, not the next one");
+        assert_eq!(feed(&mut link, b"+"), []);
+    }
+    assert!(link.is_drained());
+}
+
+#[test]
+fn a_frame_is_sent_again_five_times_and_then_given_up_with_all_behind_it() {
+    let mut link = Small::new();
+    link.send(b"OK");
+    link.send(b"O61");
+    assert_eq!(drain(&mut link), "$OK#9a");
+    for _ in 0..5 {
+        assert_eq!(feed(&mut link, b"-"), []);
+        assert_eq!(drain(&mut link), "$OK#9a");
+    }
+    assert_eq!(feed(&mut link, b"-"), [Received::GaveUp]);
+    assert_eq!(drain(&mut link), "");
+    assert!(link.is_drained());
+    assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet], "a new client is welcome");
+}
+
+#[test]
+fn an_acknowledgement_starts_the_count_anew() {
+    let mut link = Small::new();
+    for _ in 0..3 {
+        link.send(b"OK");
+        assert_eq!(drain(&mut link), "$OK#9a");
+        assert_eq!(feed(&mut link, b"-"), []);
+        assert_eq!(drain(&mut link), "$OK#9a");
+        assert_eq!(feed(&mut link, b"-"), []);
+        assert_eq!(drain(&mut link), "$OK#9a");
+        assert_eq!(feed(&mut link, b"+"), []);
+    }
+}
+
+#[test]
+fn answers_count_only_while_a_frame_waits_for_one() {
+    let mut link = Small::new();
+    assert_eq!(feed(&mut link, b"+-+-"), []);
+    link.send(b"OK");
+    assert_eq!(feed(&mut link, b"+-"), [], "not begun");
+    assert_eq!(link.next_byte(), Some(b'$'));
+    assert_eq!(feed(&mut link, b"+-"), [], "half way");
+    assert_eq!(drain(&mut link), "OK#9a");
+    assert_eq!(drain(&mut link), "");
+    assert_eq!(feed(&mut link, b"-"), []);
+    assert_eq!(drain(&mut link), "$OK#9a");
+}
+
+#[test]
+fn an_answer_never_goes_into_a_frame() {
+    let mut link = Small::new();
+    link.send(b"OK");
+    assert_eq!(link.next_byte(), Some(b'$'));
+    assert_eq!(feed(&mut link, b"$g#68"), []);
+    assert_eq!(drain(&mut link), "OK#9a-");
+    assert_eq!(feed(&mut link, b"+"), [], "damage is no acknowledgement, so it waited");
+    assert!(link.is_drained());
+}
+
+#[test]
+fn of_many_answers_the_latest_are_given() {
+    let mut link = Small::new();
+    for _ in 0..10 {
+        assert_eq!(feed(&mut link, b"$g#68"), []);
+    }
+    assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet]);
+    assert_eq!(drain(&mut link), "---+");
+}
+
+#[test]
+fn a_new_packet_acknowledges_everything_before_it() {
+    let mut link = Small::new();
+    link.send(b"O61");
+    link.send(b"OK");
+    assert_eq!(drain(&mut link), "$O61#b6");
+    assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet]);
+    link.send(b"E0e");
+    assert_eq!(drain(&mut link), "+$E0e#da");
+    assert_eq!(feed(&mut link, b"-"), []);
+    assert_eq!(drain(&mut link), "$E0e#da");
+}
+
+#[test]
+fn a_frame_that_was_begun_is_finished_before_it_is_forgotten() {
+    let mut link = Small::new();
+    link.send(b"O61");
+    link.send(b"OK");
+    assert_eq!(link.next_byte(), Some(b'$'));
+    assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet]);
+    link.send(b"E0e");
+    assert_eq!(drain(&mut link), "O61#b6+$E0e#da");
+    assert_eq!(feed(&mut link, b"-"), []);
+    assert_eq!(drain(&mut link), "$E0e#da");
+}
+
+#[test]
+fn an_oversized_packet_acknowledges_too() {
+    let mut link = Small::new();
+    link.send(b"OK");
+    assert_eq!(drain(&mut link), "$OK#9a");
+    assert_eq!(feed(&mut link, &framed(&[b'a'; 64])), [Received::Oversized]);
+    assert_eq!(drain(&mut link), "+");
+    assert!(link.is_drained());
+}
+
+#[test]
+fn a_frame_without_room_is_dropped_whole_and_remembered() {
+    let mut link = Link::<32, 32>::new();
+    link.send(&[b'a'; 20]);
+    assert_eq!(link.overflowed(), Overflow::None);
+    link.send(&[b'b'; 5]);
+    assert_eq!(link.overflowed(), Overflow::FrameLost);
+    assert_eq!(link.overflowed(), Overflow::None, "it is taken");
+    link.send(&[b'c'; 4]);
+    assert_eq!(link.overflowed(), Overflow::None, "exactly full");
+    assert_eq!(drain(&mut link), text(&framed(&[b'a'; 20])));
+    assert_eq!(feed(&mut link, b"+"), []);
+    assert_eq!(drain(&mut link), text(&framed(&[b'c'; 4])));
+}
+
+#[test]
+fn a_torn_payload_is_mended() {
+    let mut link = Small::new();
+    link.send(b"a#b$c");
+    let sent = drain(&mut link);
+    assert_eq!(sent, text(&framed(b"a}\x03b}\x04c")));
+    assert_eq!(feed(&mut link, b"+"), []);
+    assert!(link.is_drained());
+}
+
+#[test]
+fn the_output_of_gdbstub_is_cut_into_frames() {
+    let mut link = Small::new();
+    let mut sink = link.sink();
+    sink.write_all(b"+$O61#b6$OK#9a").unwrap();
+    sink.write_all(b"$never finished").unwrap();
+    assert_eq!(drain(&mut link), "$O61#b6");
+    assert_eq!(feed(&mut link, b"+"), []);
+    link.sink().write_all(b"+$#00").unwrap();
+    assert_eq!(drain(&mut link), "$OK#9a");
+    assert_eq!(feed(&mut link, b"+"), []);
+    assert_eq!(drain(&mut link), "$#00");
+    assert_eq!(feed(&mut link, b"+"), []);
+    assert!(link.is_drained());
+}
+
+#[test]
+fn a_reply_that_does_not_fit_is_dropped_whole() {
+    let mut link = Link::<32, 32>::new();
+    let mut sink = link.sink();
+    sink.write_all(b"+").unwrap();
+    sink.write_all(&framed(&[b'a'; 29])).unwrap();
+    sink.write_all(b"$OK#9a").unwrap();
+    assert_eq!(link.overflowed(), Overflow::FrameLost);
+    assert_eq!(drain(&mut link), "$OK#9a");
+}
+
+#[test]
+fn a_discarded_reply_goes_nowhere() {
+    let mut sink = FrameSink::<96>::discard();
+    sink.write_all(b"+$OK#9a").unwrap();
+    sink.send(b"OK");
+}
+
+#[test]
+fn parts_give_the_packet_and_the_place_of_its_answer() {
+    let mut link = Small::new();
+    assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet]);
+    let (packet, mut sink) = link.parts();
+    sink.write_all(&framed(packet)).unwrap();
+    assert_eq!(drain(&mut link), "+$g#67");
+}
+
+#[test]
+fn reset_forgets_both_directions() {
+    let mut link = Small::new();
+    link.send(b"OK");
+    assert_eq!(link.next_byte(), Some(b'$'));
+    assert_eq!(feed(&mut link, b"$g#68$g"), []);
+    link.reset();
+    assert!(link.is_drained());
+    assert_eq!(drain(&mut link), "");
+    assert_eq!(feed(&mut link, b"#67"), []);
+}
+
+/// Bytes as a noisy line delivers them: mostly the ones that mean something.
+fn line_byte() -> impl Strategy<Value = u8> {
+    prop_oneof![
+        Just(b'$'),
+        Just(b'#'),
+        Just(b'+'),
+        Just(b'-'),
+        Just(3),
+        Just(b'}'),
+        Just(b'0'),
+        any::<u8>(),
+    ]
+}
+
+fn payload() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>().prop_filter("framing", |b| !matches!(b, b'#' | b'$')), 0..28)
+}
+
+/// What a client does next.
+#[derive(Clone, Debug)]
+enum Event {
+    Byte(u8),
+    Send(Vec<u8>),
+    Write(Vec<u8>),
+    Drain(usize),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        line_byte().prop_map(Event::Byte),
+        payload().prop_map(Event::Send),
+        prop::collection::vec(line_byte(), 0..20).prop_map(Event::Write),
+        (0usize..40).prop_map(Event::Drain),
+    ]
+}
+
+/// The client's end: takes frames as gdb does, and damages some of what it hears.
+#[derive(Default)]
+struct Client {
+    frame: Vec<u8>,
+    got: Vec<Vec<u8>>,
+    answers: Vec<u8>,
+}
+
+impl Client {
+    /// Hears a byte; answers a whole frame.
+    fn hear(&mut self, byte: u8) -> Option<u8> {
+        if byte == b'$' {
+            self.frame = vec![b'$'];
+        } else if self.frame.is_empty() {
+            self.answers.push(byte);
+        } else {
+            self.frame.push(byte);
+        }
+        let mark = self.frame.iter().position(|byte| *byte == b'#')?;
+        if self.frame.len() < mark + 3 {
+            return None;
+        }
+        let heard = core::mem::take(&mut self.frame);
+        let whole = framed(&heard[1..mark]) == heard;
+        if whole {
+            self.got.push(heard[1..mark].to_vec());
+        }
+        Some(if whole { b'+' } else { b'-' })
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics_and_a_good_frame_after_anything_is_received(
+        events in prop::collection::vec(event(), 0..60),
+        last in payload(),
+    ) {
+        let mut link = Small::new();
+        for event in events {
+            match event {
+                Event::Byte(byte) => { let _ = link.receive(byte); }
+                Event::Send(payload) => link.send(&payload),
+                Event::Write(bytes) => link.sink().write_all(&bytes).unwrap(),
+                Event::Drain(count) => for _ in 0..count { link.next_byte(); },
+            }
+        }
+        let received = feed(&mut link, &framed(&last));
+        prop_assert_eq!(received.last(), Some(&Received::Packet));
+        prop_assert_eq!(link.packet(), &last[..]);
+        let sent = drain(&mut link);
+        prop_assert!(sent.ends_with('+'), "{}", sent);
+        prop_assert!(link.is_drained());
+    }
+
+    #[test]
+    fn what_goes_out_is_frames_and_answers_only(
+        events in prop::collection::vec(event(), 0..60),
+    ) {
+        let mut link = Small::new();
+        let mut client = Client::default();
+        for event in events {
+            match event {
+                Event::Byte(byte) => { let _ = link.receive(byte); }
+                Event::Send(payload) => link.send(&payload),
+                Event::Write(_) => {}
+                Event::Drain(count) => for byte in (0..count).map_while(|_| link.next_byte()) {
+                    prop_assert_ne!(client.hear(byte), Some(b'-'));
+                },
+            }
+        }
+        for byte in core::iter::from_fn(|| link.next_byte()) {
+            prop_assert_ne!(client.hear(byte), Some(b'-'));
+        }
+        prop_assert!(client.frame.is_empty());
+        prop_assert!(client.answers.iter().all(|answer| matches!(answer, b'+' | b'-')));
+    }
+
+    /// Each request is repeated until it is answered, as gdb does; each reply is damaged a
+    /// few times. However it goes, the client reads each reply once and in order.
+    #[test]
+    fn an_exchange_over_a_damaging_line(
+        exchange in prop::collection::vec(
+            (payload(), prop::collection::vec(payload(), 1..4), 0usize..4, 0usize..5),
+            1..12,
+        ),
+    ) {
+        let mut link = Link::<32, 128>::new();
+        let mut client = Client::default();
+        for (request, replies, lost, refused) in exchange {
+            for _ in 0..lost {
+                let mut damaged = framed(&request);
+                let last = damaged.len() - 1;
+                damaged[last] = if damaged[last] == b'0' { b'1' } else { b'0' };
+                prop_assert_eq!(feed(&mut link, &damaged), []);
+                prop_assert_eq!(drain(&mut link), "-");
+            }
+            prop_assert_eq!(feed(&mut link, &framed(&request)), [Received::Packet]);
+            prop_assert_eq!(link.packet(), &request[..]);
+            for reply in &replies {
+                link.send(reply);
+            }
+            prop_assert_eq!(link.next_byte(), Some(b'+'));
+            for reply in &replies {
+                for attempt in 0..=refused {
+                    let mut heard: Vec<u8> = core::iter::from_fn(|| link.next_byte()).collect();
+                    if attempt < refused {
+                        let middle = heard.len() - 1;
+                        heard[middle] = if heard[middle] == b'0' { b'1' } else { b'0' };
+                    }
+                    for byte in heard {
+                        if let Some(answer) = client.hear(byte) {
+                            prop_assert_eq!(link.receive(answer), Received::Nothing);
+                        }
+                    }
+                }
+                prop_assert_eq!(client.got.pop(), Some(reply.clone()));
+                prop_assert!(client.got.is_empty(), "a reply came twice");
+            }
+            prop_assert!(link.is_drained());
+        }
+    }
+}
+
+#[test]
+fn a_link_costs_little_more_than_its_buffers() {
+    assert!(size_of::<Link<1024, 2048>>() < 1024 + 2048 + 160);
+}

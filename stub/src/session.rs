@@ -1,0 +1,225 @@
+//! Event in, effect out: what the client and the exceptions make of each other.
+//!
+//! A session never blocks. An exception tells it why the machine stopped ([`Session::stopped`]),
+//! the port hands it bytes ([`Session::receive`] while stopped, [`Session::overhear`] while
+//! running), and it answers with what happens next. What it has to say to the client waits in
+//! the link until the port takes it ([`Session::next_byte`]).
+//!
+//! ```text
+//!              stopped(cause)                receive(byte)
+//!    running ───────────────▶ deliver hits ─▶ stopped ◀──────┐ Next::Stay
+//!       ▲                         │ nobody wants to stop     │
+//!       │ Next::Run(go)           ▼                          │
+//!       └──────────────────── placement ◀── resume packet ───┘──▶ Next::Reset
+//! ```
+//!
+//! Decision (2026-11): gdbstub's state machine is built anew for each packet, in [`dialogue`].
+//! An error makes it unusable and takes its packet buffer with it, which without an allocator
+//! could not be had back. What it remembers from packet to packet are three things, and the
+//! session keeps those itself; so a dead state machine costs the packet that killed it, and
+//! the target stays stopped.
+
+mod answer;
+mod client;
+mod debug;
+mod dialogue;
+mod run;
+
+use heapless::Deque;
+
+use crate::arbiter::Arbiter;
+use crate::link::{Link, Received};
+use crate::machine::Machine;
+use crate::stop::{self, Reason, StopText};
+use crate::target::monitor::Command;
+use crate::target::{Action, Debugger, EVERYTHING, Firmware};
+use crate::watch::Report;
+use client::{Client, Phase};
+
+pub use crate::stop::{Cause, Fault};
+pub use run::{Go, Motion, ResumeFlag};
+
+/// What the caller does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Next {
+    /// Stay stopped: send what [`Session::next_byte`] gives, and hand over what arrives.
+    Stay,
+    /// Send what is left, arm the registers ([`Arbiter::resume`]), and let the target run.
+    Run(Go),
+    /// Send what is left, and reset the machine.
+    Reset,
+}
+
+/// What a byte that arrived while the target was running means for the target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Overheard {
+    /// Nothing yet.
+    Nothing,
+    /// Stop it: [`Cause::Interrupt`].
+    Interrupt,
+    /// Stop it, a client wants to talk: [`Cause::Packet`].
+    Packet,
+}
+
+/// The last stop, for as long as the machine is stopped.
+struct Stop {
+    reason: Reason,
+    text: StopText,
+    program_counter: usize,
+    /// Where an execute breakpoint was reported: the instruction there may run now.
+    reported: Option<usize>,
+}
+
+/// One debugging session after the other, over one line.
+///
+/// `PACKET` is the PacketSize that gdb is told: the longest frame in bytes, 64 at least.
+/// `QUEUE` is room for replies that wait for their acknowledgement, in bytes, at least
+/// `PACKET`; `monitor` output needs a few times that.
+pub struct Session<const PACKET: usize, const QUEUE: usize> {
+    link: Link<PACKET, QUEUE>,
+    /// gdbstub's packet buffer, used within one packet.
+    scratch: [u8; PACKET],
+    client: Client,
+    debugger: Debugger,
+    firmware: Firmware,
+    stop: Stop,
+    /// What the target was told to do when it last ran.
+    running: Action,
+    /// Hits of the last stop that one stop reply could not tell.
+    untold: Deque<Report, 4>,
+    /// What arrived while the target was running and has not been acted on.
+    overheard: Overheard,
+}
+
+impl<const PACKET: usize, const QUEUE: usize> Default for Session<PACKET, QUEUE> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
+    /// A session that waits for its first client.
+    pub const fn new() -> Self {
+        Self {
+            link: Link::new(),
+            scratch: [0; PACKET],
+            client: Client::new(),
+            debugger: Debugger::new(),
+            firmware: Firmware { commands: &[], memory_map: EVERYTHING },
+            stop: Stop {
+                reason: Reason::Interrupted,
+                text: StopText::new(),
+                program_counter: 0,
+                reported: None,
+            },
+            running: Action::Continue,
+            untold: Deque::new(),
+            overheard: Overheard::Nothing,
+        }
+    }
+
+    /// Adds the firmware's own `monitor` commands.
+    pub const fn set_commands(&mut self, commands: &'static [Command]) {
+        self.firmware.commands = commands;
+    }
+
+    /// Gives gdb another memory map than "RAM everywhere": an XML document as in the manual of
+    /// gdb, section "Memory Map Format". What it leaves out, gdb will not look at.
+    pub const fn set_memory_map(&mut self, map: &'static str) {
+        self.firmware.memory_map = map;
+    }
+
+    /// Whether a client is there, as far as can be known: it came and did not say goodbye.
+    pub fn has_client(&self) -> bool {
+        self.client.phase != Phase::Absent
+    }
+
+    /// The machine has stopped, with DR7 off: deliver what hit, and find out who wants what.
+    ///
+    /// On [`Next::Stay`] the target stays stopped until [`receive`](Self::receive) says
+    /// otherwise.
+    pub fn stopped<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        machine: &mut M,
+        cause: Cause<'_>,
+    ) -> Next {
+        match cause {
+            Cause::Debug { status, live } => self.debug_exception(arbiter, machine, status, live),
+            Cause::Breakpoint => self.breakpoint(arbiter, machine),
+            Cause::Packet => self.visit(arbiter, machine),
+            Cause::Fault(Fault { signal, .. }) => {
+                let reason = Reason::Signal(signal);
+                self.announce(arbiter, machine, reason, stop::by(reason, &cause))
+            }
+            Cause::Panic(_) => {
+                let reason = Reason::Aborted;
+                self.announce(arbiter, machine, reason, stop::by(reason, &cause))
+            }
+            Cause::Nmi => {
+                let reason = Reason::Interrupted;
+                self.announce(arbiter, machine, reason, stop::by(reason, &cause))
+            }
+            Cause::Interrupt => {
+                let reason = Reason::Interrupted;
+                self.enter(arbiter, machine, reason, stop::by(reason, &cause))
+            }
+        }
+    }
+
+    /// A byte has arrived while the target is stopped.
+    pub fn receive<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        machine: &mut M,
+        byte: u8,
+    ) -> Next {
+        match self.link.receive(byte) {
+            // A Ctrl-C on a stopped target has what it wants.
+            Received::Nothing | Received::Interrupt | Received::GaveUp => Next::Stay,
+            Received::Oversized => self.answer_oversized(),
+            Received::Packet => self.answer(arbiter, machine),
+        }
+    }
+
+    /// A byte has arrived while the target is running.
+    ///
+    /// A client that waits for a stop reply may send Ctrl-C and nothing else, so a packet is a
+    /// new client, unless it is the old one's last packet again because it lost our
+    /// acknowledgement. Without a client a Ctrl-C is noise.
+    pub fn overhear(&mut self, byte: u8) -> Overheard {
+        let overheard = match self.link.receive(byte) {
+            // An error reply now would be taken for the stop reply.
+            Received::Nothing | Received::GaveUp | Received::Oversized => Overheard::Nothing,
+            Received::Interrupt if self.client.phase == Phase::Waiting => Overheard::Interrupt,
+            Received::Interrupt => Overheard::Nothing,
+            Received::Packet if self.client.is_repeating(self.link.packet()) => Overheard::Nothing,
+            Received::Packet => Overheard::Packet,
+        };
+        if overheard != Overheard::Nothing {
+            self.overheard = overheard;
+        }
+        overheard
+    }
+
+    /// The next byte for the client, if there is one to send now.
+    pub fn next_byte(&mut self) -> Option<u8> {
+        self.link.next_byte()
+    }
+
+    /// Ends the client's session from this side: its claims and its software breakpoints go.
+    ///
+    /// For hand-off, when nobody will be there to answer it. It is also what happens on detach
+    /// and when a new client comes.
+    pub fn close<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        machine: &mut M,
+    ) {
+        self.debugger.clear(arbiter, machine);
+        self.untold.clear();
+        self.client.leave();
+    }
+}

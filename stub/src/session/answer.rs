@@ -1,0 +1,127 @@
+//! One packet of the client, from the fence to its effect.
+
+use core::fmt::Write;
+use core::num::NonZeroUsize;
+
+use gdbstub::arch::Arch;
+use heapless::String;
+use num_traits::{Bounded, NumCast};
+
+use super::dialogue::{self, Outcome};
+use super::{Next, Session};
+use crate::arbiter::Arbiter;
+use crate::machine::Machine;
+use crate::packet::{self, Checked, Errno, Farewell, Limits, Reply, ThreadIds};
+use crate::register_file::RegisterFile;
+use crate::target::refusal::Refusal;
+use crate::target::{Action, Debuggee};
+
+impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
+    /// Answers the packet that the link holds.
+    pub(super) fn answer<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        machine: &mut M,
+    ) -> Next {
+        let limits = limits::<M::Arch, PACKET, CPUS>(self.client.stepping);
+        let Self { link, scratch, client, debugger, firmware, stop, untold, .. } = self;
+        let (payload, mut sink) = link.parts();
+        let forwarded = match packet::check(payload, &limits) {
+            Checked::Forward(packet) => packet,
+            Checked::NewClient(packet, thread_ids) => {
+                // The breakpoints of a client that vanished are not this one's.
+                debugger.clear(arbiter, machine);
+                untold.clear();
+                client.arrive(packet.payload(), thread_ids);
+                packet
+            }
+            Checked::SelectThread(packet, selection) => {
+                client.select(selection);
+                packet
+            }
+            Checked::StopReason => {
+                self.report_stop(arbiter, machine);
+                return Next::Stay;
+            }
+            Checked::CurrentThread => {
+                sink.send(current_thread(client.thread_ids, client.access).as_bytes());
+                return Next::Stay;
+            }
+            Checked::Kill(farewell) => {
+                match farewell {
+                    Farewell::Ok => sink.send(b"OK"),
+                    Farewell::Silent => {}
+                }
+                return Next::Reset;
+            }
+            Checked::Reset => return Next::Reset,
+            Checked::Answer(reply) => {
+                if let Reply::Error(errno) = reply {
+                    debugger.refusal = Some(Refusal::Packet(errno));
+                }
+                sink.send(reply.payload().as_ref());
+                return Next::Stay;
+            }
+        };
+        let mut target = Debuggee {
+            arbiter: &mut *arbiter,
+            machine: &mut *machine,
+            debugger,
+            firmware: *firmware,
+            stop_text: &stop.text,
+        };
+        match dialogue::answer(&mut target, scratch, client, forwarded.payload(), sink) {
+            Outcome::Answered if self.debugger.orders.reset => Next::Reset,
+            Outcome::Answered => Next::Stay,
+            Outcome::Resume => {
+                self.client.resume(self.link.packet());
+                self.resume(arbiter, machine)
+            }
+            Outcome::Detached => {
+                self.close(arbiter, machine);
+                self.running = Action::Continue;
+                self.go(arbiter, machine)
+            }
+            Outcome::Died => {
+                let refusal = Refusal::Packet(Errno::Failed);
+                self.link.send(Reply::Error(Errno::Failed).payload().as_ref());
+                self.debugger.refusal = Some(refusal);
+                Next::Stay
+            }
+        }
+    }
+
+    /// Answers a packet that was too long to be kept.
+    pub(super) fn answer_oversized(&mut self) -> Next {
+        let refusal = Refusal::Oversized;
+        let mut reply = String::<4>::new();
+        // An `E` and two digits.
+        let _ = write!(reply, "E{:02x}", refusal.errno());
+        self.link.send(reply.as_bytes());
+        self.debugger.refusal = Some(refusal);
+        Next::Stay
+    }
+}
+
+fn limits<A, const PACKET: usize, const CPUS: usize>(stepping: NonZeroUsize) -> Limits
+where
+    A: Arch<Registers: RegisterFile>,
+{
+    Limits {
+        packet: PACKET,
+        highest_address: NumCast::from(A::Usize::max_value()).unwrap_or(usize::MAX),
+        threads: NonZeroUsize::new(CPUS).unwrap_or(NonZeroUsize::MIN),
+        stepping,
+        register_sizes: A::Registers::SIZES,
+    }
+}
+
+fn current_thread(ids: ThreadIds, thread: NonZeroUsize) -> String<24> {
+    let mut reply = String::new();
+    // Five letters and at most sixteen digits.
+    let _ = match ids {
+        ThreadIds::Plain => write!(reply, "QC{thread:x}"),
+        ThreadIds::WithProcess => write!(reply, "QCp1.{thread:x}"),
+    };
+    reply
+}

@@ -1,0 +1,138 @@
+//! #DB and #BP: whom the hits belong to, and whether anybody wants to stop.
+//!
+//! One exception may carry several causes: two windows, a window and a finished step. Every
+//! system owner has been told (by [`Arbiter::deliver`]) before it is decided here whether to
+//! stop. One stop reply tells gdb one address; hits that it does not cover are told one by one
+//! at the next resumes, before the target really runs.
+
+use super::{Next, Overheard, Session};
+use crate::arbiter::Arbiter;
+use crate::dr::{Condition, Dr6, Dr7};
+use crate::hit::{Change, Delivery};
+use crate::machine::Machine;
+use crate::stop::{self, Cause, Reason};
+use crate::target::Action;
+use crate::watch::{Access, Report};
+
+/// The opcode of INT1, which raises #DB without setting a bit in DR6.
+const INT1: u8 = 0xF1;
+
+impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
+    pub(super) fn debug_exception<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        machine: &mut M,
+        status: Dr6,
+        live: Dr7,
+    ) -> Next {
+        let cpu = machine.cpu();
+        let next = machine.program_counter(cpu).unwrap_or_default();
+        let delivery = arbiter.deliver(cpu, status, live, next, machine);
+        let executed = delivery
+            .windows
+            .iter()
+            .any(|(_, window)| window.condition() == Condition::Execute && window.address() == next);
+        self.stop.program_counter = next;
+        self.stop.reported = executed.then_some(next);
+
+        let reason = match self.tell(arbiter, &delivery) {
+            Some(report) => Some(Reason::Watch(report)),
+            None if delivery.stopped_by_system() => Some(Reason::Trapped),
+            None if self.has_stepped(status, next) => Some(Reason::Trapped),
+            None if is_int1(machine, status, next) => Some(Reason::Trapped),
+            None => None,
+        };
+        let cause = Cause::Debug { status, live };
+        match (reason, delivery.stops.first()) {
+            (Some(reason), Some(stopped)) => {
+                let text = stop::by_owner(stopped, delivery.stops.len() - 1 + delivery.further_stops, next);
+                self.announce(arbiter, machine, reason, text)
+            }
+            (Some(reason), None) => self.enter(arbiter, machine, reason, stop::by(reason, &cause)),
+            (None, _) => self.carry_on(arbiter, machine),
+        }
+    }
+
+    /// An INT3: one of the client's, or one that was compiled into the firmware.
+    pub(super) fn breakpoint<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        machine: &mut M,
+    ) -> Next {
+        let cpu = machine.cpu();
+        let after = machine.program_counter(cpu).unwrap_or_default();
+        let address = after.wrapping_sub(1);
+        self.stop.reported = None;
+        // gdb does not adjust the program counter for a stub that says `swbreak`.
+        let is_patched = self.debugger.patches.contains(address)
+            && machine.set_program_counter(cpu, address).is_ok();
+        let reason = if is_patched { Reason::SoftwareBreakpoint } else { Reason::Trapped };
+        self.enter(arbiter, machine, reason, stop::by(reason, &Cause::Breakpoint))
+    }
+
+    /// Picks the hit that goes into the stop reply and keeps those that it does not cover.
+    fn tell<const CLAIMS: usize, const CPUS: usize>(
+        &mut self,
+        arbiter: &Arbiter<CLAIMS, CPUS>,
+        delivery: &Delivery<CLAIMS>,
+    ) -> Option<Report> {
+        self.untold.clear();
+        let watches = &self.debugger.watches;
+        let mut reports = delivery.debugger.iter().filter_map(|hit| {
+            let access = match hit.change {
+                Change::Changed => Access::Changed,
+                Change::Unchanged | Change::Unknown => Access::Unchanged,
+            };
+            watches.report(hit.handle, hit.window.address(), access)
+        });
+        let told = reports.next()?;
+        for report in reports {
+            // gdb looks at every watchpoint whose region the address lies in.
+            let covered = arbiter
+                .get(report.handle)
+                .is_some_and(|claim| claim.request().region.contains(told.address));
+            if !covered {
+                // There are no more hits than slots, and one of them is told now.
+                let _ = self.untold.push_back(report);
+            }
+        }
+        Some(told)
+    }
+
+    /// Whether this is the end of a step that the client asked for.
+    fn has_stepped(&self, status: Dr6, next: usize) -> bool {
+        status.single_step()
+            && match self.running {
+                // BS sticks, and the firmware may single-step itself; neither is ours.
+                Action::Continue => false,
+                Action::Step => true,
+                Action::StepRange { start, end } => !(start..end).contains(&next),
+            }
+    }
+
+    /// Nobody wants to stop: the target goes on with what it was doing, unless the client has
+    /// asked for attention meanwhile. A range is stepped with interrupts off, so here is the
+    /// only place where its Ctrl-C can be heard.
+    fn carry_on<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        machine: &mut M,
+    ) -> Next {
+        match self.overheard {
+            Overheard::Nothing => self.go(arbiter, machine),
+            Overheard::Interrupt => {
+                let reason = Reason::Interrupted;
+                self.enter(arbiter, machine, reason, stop::by(reason, &Cause::Interrupt))
+            }
+            Overheard::Packet => self.visit(arbiter, machine),
+        }
+    }
+}
+
+/// Whether the exception came from an INT1 just executed.
+fn is_int1(memory: &mut impl Machine, status: Dr6, next: usize) -> bool {
+    let mut opcode = [0];
+    status == Dr6::RESET
+        && memory.read(next.wrapping_sub(1), &mut opcode) == 1
+        && opcode == [INT1]
+}

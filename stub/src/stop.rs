@@ -1,0 +1,148 @@
+//! Why the machine stopped, in three forms: the cause as the exception brings it, the reason as
+//! gdb is told it, the text as a person reads it.
+//!
+//! The reply to gdb carries a number and, for a watchpoint, an address. It has no place for the
+//! firmware's own guards, so what stopped the machine is also written as a line of text: sent
+//! to gdb's console with the stop, shown by `monitor stop` and in `info threads` afterwards.
+
+use core::fmt::Write;
+
+use gdbstub::common::{Signal, Tid};
+use gdbstub::stub::MultiThreadStopReason;
+use gdbstub::target::ext::breakpoints::WatchKind;
+use heapless::String;
+use num_traits::PrimInt;
+
+use crate::hit::Stopped;
+use crate::dr::{Dr6, Dr7};
+use crate::watch::{Kind, Report};
+
+/// Room for one line about a stop; what does not fit is cut off.
+pub type StopText = String<160>;
+
+/// What brought the machine into the stub.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a> {
+    /// #DB: DR6 as it was read, and the DR7 that was live when the exception came.
+    Debug {
+        /// DR6, before it was written back to its reset value.
+        status: Dr6,
+        /// DR7, before it was turned off for the stop.
+        live: Dr7,
+    },
+    /// #BP: an INT3 was executed; the program counter is after it.
+    Breakpoint,
+    /// An exception that the firmware cannot have wanted.
+    Fault(Fault<'a>),
+    /// The client's Ctrl-C.
+    Interrupt,
+    /// A packet arrived while the target was running.
+    Packet,
+    /// A non-maskable interrupt that nobody else claimed.
+    Nmi,
+    /// The firmware panicked.
+    Panic(&'a str),
+}
+
+/// A fault, as a person wants it named.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault<'a> {
+    /// For instance `page fault`.
+    pub name: &'a str,
+    /// The signal that gdb shows for it.
+    pub signal: Signal,
+    /// The address that could not be accessed (CR2 after a page fault).
+    pub address: Option<usize>,
+}
+
+/// What gdb is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reason {
+    /// An exception, with the signal that it would be on a Unix.
+    Signal(Signal),
+    /// Ctrl-C, NMI, or a client that came.
+    Interrupted,
+    /// A panic.
+    Aborted,
+    /// A step is done, or the firmware wants it.
+    Trapped,
+    SoftwareBreakpoint,
+    Watch(Report),
+}
+
+/// Which stop reasons the client knows, from its `qSupported`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Vocabulary {
+    pub swbreak: bool,
+    pub hwbreak: bool,
+}
+
+impl Reason {
+    /// The reply, in words that the client has said it understands.
+    pub fn reply<U: PrimInt>(self, tid: Tid, client: Vocabulary) -> MultiThreadStopReason<U> {
+        let signal = |signal| MultiThreadStopReason::SignalWithThread { tid, signal };
+        let trap = signal(Signal::SIGTRAP);
+        match self {
+            Reason::Signal(other) => signal(other),
+            Reason::Interrupted => signal(Signal::SIGINT),
+            Reason::Aborted => signal(Signal::SIGABRT),
+            Reason::Trapped => trap,
+            Reason::SoftwareBreakpoint if client.swbreak => MultiThreadStopReason::SwBreak(tid),
+            Reason::SoftwareBreakpoint => trap,
+            Reason::Watch(Report { kind, address, .. }) => {
+                let kind = match kind {
+                    Kind::Execute if client.hwbreak => return MultiThreadStopReason::HwBreak(tid),
+                    Kind::Execute => return trap,
+                    Kind::Write => WatchKind::Write,
+                    Kind::Read => WatchKind::Read,
+                    Kind::Access => WatchKind::ReadWrite,
+                };
+                let addr = U::from(address).unwrap_or_else(U::max_value);
+                MultiThreadStopReason::Watch { tid, kind, addr }
+            }
+        }
+    }
+}
+
+/// A line about a stop that one of the firmware's own guards asked for.
+pub(crate) fn by_owner(stopped: &Stopped, further: usize, program_counter: usize) -> StopText {
+    let mut text = StopText::new();
+    let Stopped { owner, condition, window, .. } = stopped;
+    // A line that is cut off is better than none.
+    let _ = write!(
+        text,
+        "stopped by {owner}: {condition} at {:#x}+{}, next instruction {program_counter:#x}",
+        window.address(),
+        window.length().bytes(),
+    );
+    if further > 0 {
+        let _ = write!(text, ", and by {further} more");
+    }
+    text
+}
+
+/// A line about any other stop.
+pub(crate) fn by(reason: Reason, cause: &Cause<'_>) -> StopText {
+    let mut text = StopText::new();
+    // A line that is cut off is better than none.
+    let _ = match cause {
+        Cause::Fault(Fault { name, address: Some(address), .. }) => {
+            write!(text, "stopped by a {name} at {address:#x}")
+        }
+        Cause::Fault(Fault { name, address: None, .. }) => write!(text, "stopped by a {name}"),
+        Cause::Panic(message) => write!(text, "stopped by a panic: {message}"),
+        Cause::Nmi => write!(text, "stopped by an NMI"),
+        Cause::Interrupt => write!(text, "interrupted by the debugger"),
+        Cause::Packet => write!(text, "stopped because a debugger attached"),
+        Cause::Breakpoint | Cause::Debug { .. } => match reason {
+            Reason::Watch(report) => {
+                write!(text, "stopped by a {} at {:#x}", report.kind, report.address)
+            }
+            Reason::SoftwareBreakpoint => write!(text, "stopped by a software breakpoint"),
+            Reason::Signal(_) | Reason::Interrupted | Reason::Aborted | Reason::Trapped => {
+                write!(text, "stopped by a step or a breakpoint instruction of the firmware")
+            }
+        },
+    };
+    text
+}

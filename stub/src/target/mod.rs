@@ -1,0 +1,134 @@
+//! The stopped machine as gdbstub wants to see it: one file a concern.
+//!
+//! A [`Debuggee`] lives for one packet. It borrows everything: the arbiter, the hardware, and
+//! what the client has set up so far. gdbstub calls its methods; none of them can fail for
+//! good, because its error type has no values. What the client asks for in vain is answered by
+//! an errno, and the reason is kept for `monitor why`, the only place where gdb shows one.
+
+mod breakpoints;
+mod memory;
+pub mod monitor;
+pub(crate) mod refusal;
+mod registers;
+mod resume;
+
+use core::convert::Infallible;
+use core::num::NonZeroUsize;
+
+use gdbstub::arch::Arch;
+use gdbstub::common::Tid;
+use gdbstub::target::Target;
+use gdbstub::target::ext::base::BaseOps;
+use gdbstub::target::ext::breakpoints::BreakpointsOps;
+use gdbstub::target::ext::memory_map::MemoryMapOps;
+use gdbstub::target::ext::monitor_cmd::MonitorCmdOps;
+use num_traits::NumCast;
+
+use crate::arbiter::{Arbiter, Class, CpuId};
+use crate::machine::{Machine, Memory};
+use crate::patch::Patches;
+use crate::stop::StopText;
+use crate::watch::WatchBook;
+use monitor::Command;
+use refusal::Refusal;
+use resume::Orders;
+
+pub(crate) use memory::EVERYTHING;
+pub(crate) use resume::Action;
+
+/// What one client has set up; it ends with that client.
+pub(crate) struct Debugger {
+    pub watches: WatchBook,
+    pub patches: Patches,
+    pub orders: Orders,
+    pub refusal: Option<Refusal>,
+}
+
+impl Debugger {
+    pub const fn new() -> Self {
+        Self {
+            watches: WatchBook::new(),
+            patches: Patches::new(),
+            orders: Orders::new(),
+            refusal: None,
+        }
+    }
+
+    /// Takes back everything that this client has set up, and nothing else.
+    pub fn clear<const CLAIMS: usize, const CPUS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        memory: &mut impl Memory,
+    ) {
+        self.patches.remove_all(memory);
+        self.watches.clear();
+        arbiter.release_class(Class::Debugger);
+        self.orders = Orders::new();
+        self.refusal = None;
+    }
+}
+
+/// What the firmware has said about itself, for as long as it runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Firmware {
+    pub commands: &'static [Command],
+    pub memory_map: &'static str,
+}
+
+/// One packet's view of everything that a packet may touch.
+pub(crate) struct Debuggee<'a, M, const CLAIMS: usize, const CPUS: usize> {
+    pub arbiter: &'a mut Arbiter<CLAIMS, CPUS>,
+    pub machine: &'a mut M,
+    pub debugger: &'a mut Debugger,
+    pub firmware: Firmware,
+    pub stop_text: &'a StopText,
+}
+
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS, CPUS> {
+    /// Remembers why, and gives the errno to answer with.
+    fn refuse(&mut self, refusal: Refusal) -> gdbstub::target::TargetError<Infallible> {
+        let errno = refusal.errno();
+        self.debugger.refusal = Some(refusal);
+        gdbstub::target::TargetError::Errno(errno)
+    }
+}
+
+/// An address in gdb's word size as one of ours; the fence has checked that it fits.
+fn linear<A: Arch>(address: A::Usize) -> usize {
+    NumCast::from(address).unwrap_or(usize::MAX)
+}
+
+/// gdb numbers threads from 1, CPUs start at 0.
+pub(crate) fn thread_of(cpu: CpuId) -> Tid {
+    NonZeroUsize::MIN.saturating_add(cpu.0.into())
+}
+
+fn cpu_of(thread: Tid) -> CpuId {
+    CpuId(u16::try_from(thread.get() - 1).unwrap_or(u16::MAX))
+}
+
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Target for Debuggee<'_, M, CLAIMS, CPUS> {
+    type Arch = M::Arch;
+    type Error = Infallible;
+
+    fn base_ops(&mut self) -> BaseOps<'_, Self::Arch, Self::Error> {
+        BaseOps::MultiThread(self)
+    }
+
+    fn support_breakpoints(&mut self) -> Option<BreakpointsOps<'_, Self>> {
+        Some(self)
+    }
+
+    fn support_monitor_cmd(&mut self) -> Option<MonitorCmdOps<'_, Self>> {
+        Some(self)
+    }
+
+    fn support_memory_map(&mut self) -> Option<MemoryMapOps<'_, Self>> {
+        Some(self)
+    }
+
+    // A UART loses and damages bytes; the link needs the acknowledgements.
+    fn use_no_ack_mode(&self) -> bool {
+        false
+    }
+}

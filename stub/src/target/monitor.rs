@@ -1,0 +1,107 @@
+//! `monitor` commands: what a person types to see what gdb has no words for.
+//!
+//! The output is collected into pieces before it goes out, because each piece that reaches
+//! gdbstub becomes a packet of its own, and each packet waits for its acknowledgement.
+
+use core::convert::Infallible;
+use core::fmt::{self, Write};
+
+use gdbstub::target::ext::monitor_cmd::{ConsoleOutput, MonitorCmd};
+use heapless::String;
+
+use super::Debuggee;
+use crate::machine::Machine;
+
+/// A command of the firmware's own.
+#[derive(Clone, Copy)]
+pub struct Command {
+    /// The word after `monitor`. One of the stub's own names hides it.
+    pub name: &'static str,
+    /// What it does, in a line, for `monitor help`.
+    pub help: &'static str,
+    /// Runs it: the rest of the line, and where to write to. It runs in the exception, with the
+    /// machine stopped, so it must take no lock that the firmware may hold.
+    pub run: fn(&str, &mut dyn Write),
+}
+
+const HELP: &str = "\
+help   this text
+dr     the debug registers: who holds which, what is reserved, what is free
+why    why the last request was refused
+stop   why the machine stopped
+reset  reset the machine
+";
+
+/// Collects output, so that a packet carries more than a word.
+struct Pieces<'a> {
+    out: ConsoleOutput<'a>,
+    piece: String<256>,
+}
+
+impl Pieces<'_> {
+    fn flush(&mut self) {
+        if !self.piece.is_empty() {
+            self.out.write_raw(self.piece.as_bytes());
+            self.piece.clear();
+        }
+    }
+}
+
+impl Write for Pieces<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if self.piece.push(character).is_err() {
+                self.flush();
+                self.piece.push(character).map_err(|_| fmt::Error)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MonitorCmd
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
+    fn handle_monitor_cmd(&mut self, line: &[u8], out: ConsoleOutput<'_>) -> Result<(), Infallible> {
+        let mut out = Pieces { out, piece: String::new() };
+        let line = core::str::from_utf8(line).unwrap_or_default().trim();
+        let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
+        // The writer itself cannot fail; a formatter that does has nobody to tell.
+        let _ = self.run_command(name, arguments, &mut out);
+        out.flush();
+        Ok(())
+    }
+}
+
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS, CPUS> {
+    fn run_command(&mut self, name: &str, arguments: &str, out: &mut dyn Write) -> fmt::Result {
+        match name {
+            "help" | "" => self.help(out),
+            "dr" => write!(out, "{}", self.arbiter.table(self.machine.cpu())),
+            "why" => match &self.debugger.refusal {
+                Some(refusal) => writeln!(out, "{refusal}"),
+                None => writeln!(out, "nothing was refused in this session"),
+            },
+            "stop" => writeln!(out, "{}", self.stop_text),
+            "reset" => {
+                self.debugger.orders.reset = true;
+                writeln!(out, "resetting the machine")
+            }
+            other => match self.firmware.commands.iter().find(|command| command.name == other) {
+                Some(command) => {
+                    (command.run)(arguments.trim(), out);
+                    Ok(())
+                }
+                None => writeln!(out, "no such command: {other} (try: monitor help)"),
+            },
+        }
+    }
+
+    fn help(&self, out: &mut dyn Write) -> fmt::Result {
+        out.write_str(HELP)?;
+        for command in self.firmware.commands {
+            writeln!(out, "{:<6} {}", command.name, command.help)?;
+        }
+        Ok(())
+    }
+}

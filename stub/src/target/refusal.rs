@@ -1,0 +1,149 @@
+//! Why the last request was refused, as an errno for gdb and a sentence for people.
+//!
+//! gdb shows neither reason nor errno of a refused `Z2`; `monitor why` is where a person
+//! learns it. So every way to be refused has a variant here, and no variant is without a
+//! sentence.
+
+use core::fmt;
+
+use crate::arbiter::{Region, RegionError, Rejection};
+use crate::machine::RegisterError;
+use crate::packet::Errno;
+use crate::patch::PatchError;
+use crate::watch::{Kind, WatchError};
+
+/// A request that was answered with an error.
+#[expect(clippy::large_enum_variant, reason = "the arbiter's figures, without allocation")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refusal {
+    /// A hardware breakpoint or watchpoint.
+    Watch { kind: Kind, region: Region, error: WatchError },
+    /// A software breakpoint.
+    Patch { address: usize, error: PatchError },
+    /// A software breakpoint where one would recurse.
+    PatchProtected { address: usize, range: &'static str },
+    /// Bytes that cannot be a region at all.
+    Region { address: usize, length: usize, error: RegionError },
+    /// Memory that cannot be read from here on.
+    Read { address: usize },
+    /// Memory that cannot be written from here on.
+    Write { address: usize },
+    /// A register.
+    Register(RegisterError),
+    /// A packet that is not well formed, or asks for what no target has.
+    Packet(Errno),
+    /// A packet longer than the declared PacketSize.
+    Oversized,
+}
+
+// Linux's numbers, which gdb and lldb print by name.
+const EPERM: u8 = 1;
+const EIO: u8 = 5;
+const ENOMEM: u8 = 12;
+const EFAULT: u8 = 14;
+const EBUSY: u8 = 16;
+const ENODEV: u8 = 19;
+const EINVAL: u8 = 22;
+const ENOSPC: u8 = 28;
+const E2BIG: u8 = 7;
+const EOPNOTSUPP: u8 = 95;
+
+impl Refusal {
+    /// The number in the `E` reply.
+    pub fn errno(&self) -> u8 {
+        match self {
+            Refusal::Watch { error: WatchError::Rejected(rejection), .. } => errno_of(rejection),
+            Refusal::Watch { error: WatchError::TooMany, .. }
+            | Refusal::Patch { error: PatchError::TooMany, .. } => ENOMEM,
+            Refusal::PatchProtected { .. } => EPERM,
+            Refusal::Patch { error: PatchError::Unreachable, .. }
+            | Refusal::Read { .. }
+            | Refusal::Write { .. } => EFAULT,
+            Refusal::Region { .. } => EINVAL,
+            Refusal::Register(RegisterError::NotStopped) => EBUSY,
+            Refusal::Register(RegisterError::Refused) => EIO,
+            Refusal::Packet(errno) => errno.code(),
+            Refusal::Oversized => E2BIG,
+        }
+    }
+}
+
+/// Full is "no space", protected is "not permitted"; the rest is a request that no register can
+/// express, or one that this build has no room for.
+const fn errno_of(rejection: &Rejection) -> u8 {
+    match rejection {
+        Rejection::Full(_) => ENOSPC,
+        Rejection::Protected(_) => EPERM,
+        Rejection::TableFull(_) => ENOMEM,
+        Rejection::ExecuteLength(_)
+        | Rejection::PortRange
+        | Rejection::Duplicate(_)
+        | Rejection::StaleHandle => EINVAL,
+        Rejection::NoSuchCpu(_) => ENODEV,
+        Rejection::IoUnavailable | Rejection::NotSupportedYet(_) => EOPNOTSUPP,
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Kind::Execute => "hardware breakpoint",
+            Kind::Write => "write watchpoint",
+            Kind::Read => "read watchpoint",
+            Kind::Access => "access watchpoint",
+        })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Watch { kind, region, error: WatchError::Rejected(rejection) } => write!(
+                out,
+                "{kind} on {:#x}+{} refused: {rejection}",
+                region.address(),
+                region.length()
+            ),
+            Refusal::Watch { kind, region, error: WatchError::TooMany } => write!(
+                out,
+                "{kind} on {:#x}+{} refused: the stub cannot remember another request",
+                region.address(),
+                region.length()
+            ),
+            Refusal::Patch { address, error: PatchError::Unreachable } => {
+                write!(out, "software breakpoint at {address:#x} refused: no memory can be written there")
+            }
+            Refusal::Patch { address, error: PatchError::TooMany } => write!(
+                out,
+                "software breakpoint at {address:#x} refused: the stub cannot remember another one"
+            ),
+            Refusal::PatchProtected { address, range } => write!(
+                out,
+                "software breakpoint at {address:#x} refused: {range} runs while a breakpoint is \
+                 handled, so one there would never end"
+            ),
+            Refusal::Region { address, length, error: RegionError::Empty } => {
+                write!(out, "{address:#x}+{length} refused: there are no bytes in it")
+            }
+            Refusal::Region { address, length, error: RegionError::Wraps } => {
+                write!(out, "{address:#x}+{length} refused: it goes beyond the last address")
+            }
+            Refusal::Read { address } => write!(out, "memory at {address:#x} cannot be read"),
+            Refusal::Write { address } => write!(out, "memory at {address:#x} cannot be written"),
+            Refusal::Register(RegisterError::NotStopped) => {
+                out.write_str("registers refused: that CPU has not stopped")
+            }
+            Refusal::Register(RegisterError::Refused) => out.write_str(
+                "register refused: the processor does not take the value, or it would end the session",
+            ),
+            Refusal::Packet(errno) => {
+                write!(
+                    out,
+                    "packet refused (error {}): it is malformed or asks for what is not there",
+                    errno.code()
+                )
+            }
+            Refusal::Oversized => out.write_str("packet refused: it is longer than the declared PacketSize"),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `g G p P`, memory by thread, and the list of threads.
+//!
+//! One register is read by reading all and cutting it out, and written by patching it into all:
+//! the order of the registers is then written down once, in the register file.
+
+use core::convert::Infallible;
+
+use gdbstub::arch::Arch;
+use gdbstub::common::Tid;
+use gdbstub::target::TargetResult;
+use gdbstub::target::ext::base::multithread::{MultiThreadBase, MultiThreadResumeOps};
+use gdbstub::target::ext::base::single_register_access::{
+    SingleRegisterAccess, SingleRegisterAccessOps,
+};
+use gdbstub::target::ext::thread_extra_info::{ThreadExtraInfo, ThreadExtraInfoOps};
+
+use super::refusal::Refusal;
+use super::{Debuggee, cpu_of, thread_of};
+use crate::arbiter::CpuId;
+use crate::machine::{Machine, RegisterError};
+use crate::register_file::{read_register, write_register};
+
+type Registers<M> = <<M as Machine>::Arch as Arch>::Registers;
+
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadBase
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
+    fn read_registers(&mut self, into: &mut Registers<M>, thread: Tid) -> TargetResult<(), Self> {
+        self.machine
+            .read_registers(cpu_of(thread), into)
+            .map_err(|error| self.refuse(Refusal::Register(error)))
+    }
+
+    fn write_registers(&mut self, from: &Registers<M>, thread: Tid) -> TargetResult<(), Self> {
+        self.machine
+            .write_registers(cpu_of(thread), from)
+            .map_err(|error| self.refuse(Refusal::Register(error)))
+    }
+
+    fn support_single_register_access(&mut self) -> Option<SingleRegisterAccessOps<'_, Tid, Self>> {
+        Some(self)
+    }
+
+    fn read_addrs(
+        &mut self,
+        address: <Self::Arch as Arch>::Usize,
+        into: &mut [u8],
+        _: Tid,
+    ) -> TargetResult<usize, Self> {
+        self.read_memory(address, into)
+    }
+
+    fn write_addrs(
+        &mut self,
+        address: <Self::Arch as Arch>::Usize,
+        bytes: &[u8],
+        _: Tid,
+    ) -> TargetResult<(), Self> {
+        self.write_memory(address, bytes)
+    }
+
+    fn list_active_threads(&mut self, found: &mut dyn FnMut(Tid)) -> Result<(), Infallible> {
+        (0..CPUS).filter_map(|cpu| u16::try_from(cpu).ok()).map(CpuId).map(thread_of).for_each(found);
+        Ok(())
+    }
+
+    fn support_resume(&mut self) -> Option<MultiThreadResumeOps<'_, Self>> {
+        Some(self)
+    }
+
+    fn support_thread_extra_info(&mut self) -> Option<ThreadExtraInfoOps<'_, Self>> {
+        Some(self)
+    }
+}
+
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize> SingleRegisterAccess<Tid>
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
+    fn read_register(
+        &mut self,
+        thread: Tid,
+        number: <Self::Arch as Arch>::RegId,
+        into: &mut [u8],
+    ) -> TargetResult<usize, Self> {
+        let mut registers = Registers::<M>::default();
+        self.read_registers(&mut registers, thread)?;
+        Ok(read_register(&registers, number.into(), into))
+    }
+
+    fn write_register(
+        &mut self,
+        thread: Tid,
+        number: <Self::Arch as Arch>::RegId,
+        value: &[u8],
+    ) -> TargetResult<(), Self> {
+        let mut registers = Registers::<M>::default();
+        self.read_registers(&mut registers, thread)?;
+        write_register(&mut registers, number.into(), value)
+            .map_err(|_| self.refuse(Refusal::Register(RegisterError::Refused)))?;
+        self.write_registers(&registers, thread)
+    }
+}
+
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize> ThreadExtraInfo
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
+    // One CPU leads every stop for now, so what stopped the machine is what stopped it.
+    fn thread_extra_info(&self, _: Tid, into: &mut [u8]) -> Result<usize, Infallible> {
+        let text = self.stop_text.as_bytes();
+        let count = text.len().min(into.len());
+        for (to, from) in into.iter_mut().zip(text) {
+            *to = *from;
+        }
+        Ok(count)
+    }
+}

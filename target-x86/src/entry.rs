@@ -1,0 +1,243 @@
+//! Exception entry and exit; with [`debug_regs`](crate::debug_regs) the only assembly on the
+//! path of a hit.
+//!
+//! **Whoever runs here runs with breakpoints armed**, until DR7 is off and after it is on
+//! again: a hit in between would come back here, for ever. So everything between the two
+//! ends is assembly in one section, [`section`], which is protected against breakpoints,
+//! and all the memory it touches is protected against watchpoints. Rust code is called with
+//! DR7 off, and DR7 is written last, with the value that the handler returned.
+//!
+//! **Landing stacks.** An interrupt stack (IST) always starts at the same address, so a
+//! second exception of the same vector overwrites the frame of the first. Here those stacks
+//! are for landing only: the frame moves at once to the stub's one working stack, below
+//! whatever is on it already. From then until `iretq` any exception may nest. What remains
+//! is a second #DB at the very first instruction of the handler, which only an emulator
+//! delivers (QEMU, for a step onto a watchpoint):
+//! [`DebugStack`](crate::area::DebugStack) is for that.
+//!
+//! ```text
+//!  vector ▸ push registers ▸ plain flags ▸ move frame ▸ FXSAVE ▸ DR7 off ▸ tetrarch_exception
+//!                                     IRETQ ◂ pop registers ◂ DR7 on ◂ FXRSTOR ◂┘
+//! ```
+//!
+//! *Plain flags*: IF off (a trap gate leaves it on), DF off as compiled code expects, AC off
+//! so that SMAP is not suspended, NT off or `iretq` would be #GP. The frame has the real ones.
+//!
+//! *CR0.TS* makes FXSAVE raise #NM; it is cleared around it and put back, for kernels that
+//! switch the FPU lazily. With CR0.EM there is no FXSAVE, and the image says so.
+//!
+//! *NMI*: an `iretq` of an exception that nested in an NMI handler lets further NMIs in early.
+//! On the working stack they nest like everything else.
+
+use core::arch::global_asm;
+use core::ops::Range;
+
+use tetrarch::dr::Dr7;
+
+use crate::area::{WORKING_STACK, WORKING_STACK_SIZE};
+use crate::exception;
+use crate::frame::{FPU_SAVED, Frame, flag, vector};
+
+/// The distance from one vector's entry to the next.
+const ENTRY_SIZE: usize = 16;
+/// Vectors for which the processor pushes an error code (Intel SDM vol. 3, table 7-1, and
+/// AMD's #VC and #SX).
+const WITH_ERROR_CODE: u32 = 1 << 8 | 0b1_1111 << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
+/// Bytes of the frame that move: all but the FXSAVE image.
+const WORDS_SIZE: usize = Frame::WORDS * 8;
+/// Where in them the interrupted stack pointer is.
+const STACK_POINTER: usize = core::mem::offset_of!(Frame, rsp) - core::mem::offset_of!(Frame, r15);
+/// Code that keeps data below its stack pointer keeps at most this much there.
+const RED_ZONE: usize = 128;
+/// CR0.EM and CR0.TS.
+const EMULATION: u32 = 1 << 2;
+const TASK_SWITCHED: u32 = 1 << 3;
+/// The enable bits of DR7, and GD.
+const ARMED: u32 = 0x20FF;
+
+global_asm!(
+    r#"
+    .pushsection .text.tetrarch_entry, "ax"
+    .balign {entry_size}
+    .global tetrarch_entry_start
+    tetrarch_entry_start:
+    .set tetrarch_vector, 0
+    .rept {count}
+    .balign {entry_size}
+        .if (({with_error_code} >> tetrarch_vector) & 1) == 0
+        push 0
+        .endif
+        push tetrarch_vector
+        jmp 2f
+    .set tetrarch_vector, tetrarch_vector + 1
+    .endr
+    .balign {entry_size}
+    .global tetrarch_entry_serial
+    tetrarch_entry_serial:
+        push 0
+        push {serial}
+
+    2:  push rax
+        push rbx
+        push rcx
+        push rdx
+        push rsi
+        push rdi
+        push rbp
+        push r8
+        push r9
+        push r10
+        push r11
+        push r12
+        push r13
+        push r14
+        push r15
+        push {flags}
+        popfq
+
+        mov rsi, rsp                    # already on the working stack?
+        lea rcx, [rip + {stack}]
+        mov rax, rsi
+        sub rax, rcx
+        cmp rax, {stack_size}
+        jb 5f
+        mov rdi, [rsi + {stack_pointer}]
+        mov rax, rdi                    # no: was it in use when this came?
+        sub rax, rcx
+        cmp rax, {stack_size}
+        jae 3f
+        sub rdi, {red_zone}             # then go on below
+        jmp 4f
+    3:  lea rdi, [rcx + {stack_size}]   # else at its top
+    4:  sub rdi, {words_size}
+        and rdi, -16
+        mov rbx, rdi
+        mov ecx, {words}
+        rep movsq
+        mov rsp, rbx
+
+    5:  sub rsp, 512
+        mov qword ptr [rsp + {fpu_saved}], 0
+        mov rax, cr0
+        test eax, {emulation}
+        jnz 7f
+        test eax, {task_switched}
+        jz 6f
+        clts
+    6:  fxsave64 [rsp]
+        mov qword ptr [rsp + {fpu_saved}], 1
+        test eax, {task_switched}
+        jz 7f
+        mov cr0, rax
+
+    7:  mov rsi, dr7
+        mov ebx, esi                    # rbx: what DR7 holds while the handler runs
+        test esi, {armed}
+        jz 8f
+        mov ebx, {off}
+        mov dr7, rbx
+    .global tetrarch_entry_disarmed
+    tetrarch_entry_disarmed:
+    8:  mov rdi, rsp
+        call {exception}
+        mov r12d, eax
+
+        cmp qword ptr [rsp + {fpu_saved}], 0
+        je 10f
+        mov rax, cr0
+        test eax, {emulation}
+        jnz 10f
+        test eax, {task_switched}
+        jz 9f
+        clts
+    9:  fxrstor64 [rsp]
+        test eax, {task_switched}
+        jz 10f
+        mov cr0, rax
+
+    10: add rsp, 512
+        cmp r12d, ebx
+        je 11f
+        mov dr7, r12
+    11: pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop r11
+        pop r10
+        pop r9
+        pop r8
+        pop rbp
+        pop rdi
+        pop rsi
+        pop rdx
+        pop rcx
+        pop rbx
+        pop rax
+        add rsp, 16
+        iretq
+    .global tetrarch_entry_end
+    tetrarch_entry_end:
+    .popsection
+    "#,
+    entry_size = const ENTRY_SIZE,
+    count = const vector::COUNT,
+    with_error_code = const WITH_ERROR_CODE,
+    serial = const vector::SERIAL,
+    flags = const flag::FIXED,
+    stack = sym WORKING_STACK,
+    stack_size = const WORKING_STACK_SIZE,
+    stack_pointer = const STACK_POINTER,
+    red_zone = const RED_ZONE,
+    words_size = const WORDS_SIZE,
+    words = const Frame::WORDS,
+    fpu_saved = const FPU_SAVED,
+    emulation = const EMULATION,
+    task_switched = const TASK_SWITCHED,
+    armed = const ARMED,
+    off = const Dr7::OFF.bits(),
+    exception = sym tetrarch_exception,
+);
+
+unsafe extern "C" {
+    static tetrarch_entry_start: u8;
+    static tetrarch_entry_serial: u8;
+    static tetrarch_entry_disarmed: u8;
+    static tetrarch_entry_end: u8;
+}
+
+/// Called by the assembly, with DR7 off; `live` is what it held. Returns what DR7 shall hold
+/// when the context goes on.
+extern "C" fn tetrarch_exception(frame: *mut Frame, live: u32) -> u32 {
+    // SAFETY: the assembly passes the address of the frame that it has just built, on a stack
+    // that nobody else uses until this function returns.
+    let frame = unsafe { &mut *frame };
+    exception::dispatch(frame, Dr7::from_bits(live)).bits()
+}
+
+/// Address of the entry for exception `number`, to be put into a gate: an interrupt gate of
+/// the ring 0 code segment, with an interrupt stack if there is one. `None` from 32 on.
+pub fn vector_entry(number: u8) -> Option<usize> {
+    let number = usize::from(number);
+    (number < vector::COUNT).then(|| (&raw const tetrarch_entry_start).addr() + number * ENTRY_SIZE)
+}
+
+/// Address of the entry for the serial port's interrupt, to be put into a gate.
+pub fn serial_entry() -> usize {
+    (&raw const tetrarch_entry_serial).addr()
+}
+
+/// The code that runs with breakpoints armed, both ways.
+pub(crate) fn section() -> Range<u64> {
+    (&raw const tetrarch_entry_start).addr() as u64..(&raw const tetrarch_entry_end).addr() as u64
+}
+
+/// Whether a gate that leads to `address` leads here.
+pub(crate) fn is_ours(address: u64) -> bool {
+    section().contains(&address)
+}
+
+/// The part of [`section`] that comes before the handler.
+pub(crate) fn way_in() -> Range<u64> {
+    section().start..(&raw const tetrarch_entry_disarmed).addr() as u64
+}

@@ -1,0 +1,75 @@
+//! tetrarch on the hardware: an x86-64 image with a GDB stub in it.
+//!
+//! Crate [`tetrarch`] decides who gets a debug register and talks to gdb, and never executes
+//! an x86 instruction of its own. This crate does: all the `unsafe` of the library is here.
+//!
+//! ```no_run
+//! use tetrarch::arbiter::{Condition, Hit, Region, Verdict};
+//! use tetrarch_x86::{Config, Stub};
+//!
+//! static STUB: Stub = Stub::new();
+//!
+//! fn null_pointer_used(_: &Hit) -> Verdict {
+//!     Verdict::Stop
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn core::error::Error>> {
+//!     // SAFETY: ring 0, one CPU, an IDT that stays; nobody else uses COM1.
+//!     unsafe { STUB.install(Config::default()) }?;
+//!     STUB.claim("null-guard", Region::new(0, 8)?, Condition::ReadWrite, null_pointer_used)?;
+//!     loop {
+//!         STUB.poll();
+//!     }
+//! }
+//! ```
+//!
+//! # Along the path of a hit
+//!
+//! | step | module | what it does |
+//! | --- | --- | --- |
+//! | 10 | `debug_regs` | MOV to and from DRn |
+//! | 11 | [`entry`](vector_entry) | exception entry and exit, with breakpoints armed |
+//! | 12 | `exception` | from the saved [frame](Frame) to the session and back |
+//! | | `state` | one stop: session, port, the way out |
+//! | | `step` | single step: TF, RF, IF, and the instructions that can tell |
+//! | | `memory`, `registers` | what the debugger reads and writes |
+//!
+//! Around it: [`stub`](Stub) (what the firmware calls), `install`, `tables` and `area` (IDT,
+//! GDT, TSS, stacks), `cpus` (the lock), `pending` (what came at the wrong moment), `uart`,
+//! `panic`.
+//!
+//! # What the code relies on
+//!
+//! 1. No Rust code of the library runs with breakpoints armed in an exception: the assembly in
+//!    `entry` turns DR7 off first and on last.
+//! 2. Nothing in an exception waits for what it interrupted: it leaves a note.
+//! 3. Whatever an exception needs before DR7 is off is protected in the arbiter.
+//!
+//! Other CPUs, 32-bit images and GS swapped by user mode are not supported yet.
+#![no_std]
+
+mod area;
+mod cpus;
+mod debug_regs;
+mod entry;
+mod exception;
+mod fault;
+mod frame;
+mod install;
+mod memory;
+mod panic;
+mod pending;
+mod registers;
+mod state;
+mod step;
+mod stopped;
+mod stub;
+mod tables;
+mod uart;
+
+pub use entry::{serial_entry, vector_entry};
+pub use frame::{FpuImage, Frame, flag, vector};
+pub use install::InstallError;
+pub use panic::panic;
+pub use stub::{ClaimError, Config, SerialInterrupt, Stub, breakpoint};
+pub use uart::{Port, PortError};

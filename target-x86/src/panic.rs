@@ -1,0 +1,175 @@
+//! Panics, and faults that nobody can be told about properly.
+//!
+//! A panic of the firmware stops in the debugger with its message; the frame is that of the
+//! panic handler, so `backtrace` shows who panicked. A panic or a fault *inside* the stub, or
+//! in a handler that it called, finds the session half-way through something. Then the text
+//! goes out as a console packet over the bare port, and the machine halts.
+
+use core::fmt::{self, Write};
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicU16, Ordering};
+
+use spin::mutex::SpinMutex;
+use x86::io;
+
+use crate::exception;
+use crate::frame::Frame;
+use crate::fault;
+
+/// The first I/O port of the serial port in use, or 0.
+static PORT: AtomicU16 = AtomicU16::new(0);
+
+/// Offset of the line status register, and its bit "transmitter holding register empty".
+const LINE_STATUS: u16 = 5;
+const TRANSMITTER_READY: u8 = 1 << 5;
+/// How often the port is asked before a byte is given up.
+const PATIENCE: u32 = 1_000_000;
+
+/// Remembers where to complain.
+pub(crate) fn set_port(base: u16) {
+    PORT.store(base, Ordering::Relaxed);
+}
+
+/// Text of bounded length; what does not fit is cut off.
+#[derive(Clone, Copy)]
+pub(crate) struct Text {
+    bytes: [u8; 160],
+    length: usize,
+}
+
+impl Text {
+    /// Nothing written yet.
+    pub const fn new() -> Self {
+        Self { bytes: [0; 160], length: 0 }
+    }
+
+    /// What was written.
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..self.length).unwrap_or(&[]);
+        match core::str::from_utf8(bytes) {
+            Ok(text) => text,
+            // A character was cut in two.
+            Err(error) => core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or(""),
+        }
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for (place, byte) in self.bytes.iter_mut().skip(self.length).zip(text.bytes()) {
+            *place = byte;
+            self.length += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The message of the panic that the stub is being entered for.
+pub(crate) struct Message(SpinMutex<Text>);
+
+impl Message {
+    /// None.
+    pub const fn new() -> Self {
+        Self(SpinMutex::new(Text::new()))
+    }
+
+    /// Keeps it.
+    pub fn set(&self, text: Text) {
+        *self.0.lock() = text;
+    }
+
+    /// What was kept last.
+    pub fn get(&self) -> Text {
+        *self.0.lock()
+    }
+}
+
+/// What a `#[panic_handler]` calls: stops in the debugger with the message. Panicking cannot
+/// be gone on from, so a client that continues comes back here.
+pub fn panic(info: &PanicInfo<'_>) -> ! {
+    let mut text = Text::new();
+    // Writing to `Text` does not fail.
+    let _ = write!(text, "{}", info.message());
+    if let Some(location) = info.location() {
+        let _ = write!(text, " ({}:{})", location.file(), location.line());
+    }
+    loop {
+        if exception::enter_for_panic(text).is_err() {
+            complain(&text);
+            halt()
+        }
+    }
+}
+
+/// An exception in the stub itself, or in a handler that it called.
+pub(crate) fn fatal(frame: &Frame) -> ! {
+    let mut text = Text::new();
+    let _ = write!(
+        text,
+        "tetrarch: {} at {:#x} inside the stub or a handler; halted",
+        fault::describe(frame).name,
+        frame.rip
+    );
+    complain(&text);
+    halt()
+}
+
+/// Sends `text` as a console packet, past the session.
+fn complain(text: &Text) {
+    let base = PORT.load(Ordering::Relaxed);
+    if base == 0 {
+        return;
+    }
+    let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble & 15)];
+    let mut sum = b'O';
+    send(base, b'$');
+    send(base, b'O');
+    for byte in text.as_str().bytes().chain([b'\n']) {
+        for nibble in [byte >> 4, byte] {
+            sum = sum.wrapping_add(digit(nibble));
+            send(base, digit(nibble));
+        }
+    }
+    send(base, b'#');
+    send(base, digit(sum >> 4));
+    send(base, digit(sum));
+}
+
+fn send(base: u16, byte: u8) {
+    for _ in 0..PATIENCE {
+        // SAFETY: the port was opened by the stub, whose installer promised that it is ours;
+        // reading the line status clears error bits that nobody looks at any more.
+        let status = unsafe { io::inb(base + LINE_STATUS) };
+        if status & TRANSMITTER_READY != 0 {
+            break;
+        }
+        core::hint::spin_loop();
+    }
+    // SAFETY: as above; a byte too many is lost, nothing else.
+    unsafe { io::outb(base, byte) };
+}
+
+/// Nothing more can be done.
+fn halt() -> ! {
+    loop {
+        // SAFETY: interrupts stay off, so nothing that the stub left half done is seen again.
+        unsafe { x86::irq::disable() };
+        // SAFETY: waits; an NMI ends the wait, and the loop starts again.
+        unsafe { x86::halt() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_off_between_characters() {
+        let mut text = Text::new();
+        for _ in 0..159 {
+            assert_eq!(text.write_str("x"), Ok(()));
+        }
+        assert_eq!(text.write_str("é"), Ok(()));
+        assert_eq!(text.as_str().len(), 159);
+    }
+}

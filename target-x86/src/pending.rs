@@ -1,0 +1,150 @@
+//! What arrived when it could not be handled, kept until it can.
+//!
+//! An exception may interrupt code that is working on the arbiter: `claim` called by the
+//! firmware, or the stub itself. It cannot wait for that code, which runs below it, so it
+//! leaves a note here, without a lock, and returns. Whoever gives the lock back looks.
+//!
+//! Notes are written with interrupts off on the one CPU that they are about. An NMI writes
+//! nothing but its own flag, so that it may come between two writes of another note.
+
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+
+use tetrarch::dr::{Dr6, Dr7, Slot};
+
+use crate::debug_regs;
+
+/// Why the library itself executes an INT3: what it wants of the handler.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Request {
+    /// A client's Ctrl-C was found by polling.
+    Interrupt,
+    /// A client's packet was found by polling.
+    Packet,
+    /// The firmware panicked; the message is kept.
+    Panic,
+    /// The lock is free again, and there are notes.
+    Deliver,
+    /// End the session, release everything.
+    HandOff,
+}
+
+impl Request {
+    const ALL: [Self; 5] =
+        [Self::Interrupt, Self::Packet, Self::Panic, Self::Deliver, Self::HandOff];
+}
+
+/// A #DB that has been noted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Hit {
+    /// DR6, of all that were noted.
+    pub status: Dr6,
+    /// The DR7 that was live.
+    pub live: Dr7,
+}
+
+/// The notes of one CPU.
+pub(crate) struct Pending {
+    status: AtomicU32,
+    live: AtomicU32,
+    addresses: [AtomicUsize; 4],
+    nmi: AtomicBool,
+    /// Position in [`Request::ALL`] plus one, or 0.
+    request: AtomicU8,
+}
+
+impl Pending {
+    /// No notes.
+    pub const fn new() -> Self {
+        Self {
+            status: AtomicU32::new(Dr6::RESET.bits()),
+            live: AtomicU32::new(Dr7::OFF.bits()),
+            addresses: [const { AtomicUsize::new(0) }; 4],
+            nmi: AtomicBool::new(false),
+            request: AtomicU8::new(0),
+        }
+    }
+
+    /// Notes a #DB, with the addresses that the slots hold now: the interrupted code may be
+    /// about to change them.
+    pub fn note_hit(&self, hit: Hit) {
+        let noted = Dr6::from_bits(self.status.load(Ordering::Relaxed));
+        self.status.store(noted.union(hit.status).bits(), Ordering::Relaxed);
+        self.live.store(hit.live.bits(), Ordering::Relaxed);
+        for (note, address) in self.addresses.iter().zip(debug_regs::addresses()) {
+            note.store(address, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes the noted #DB. A slot that holds another address by now is left out: the claim
+    /// that it stood for was being released when it hit.
+    pub fn take_hit(&self) -> Option<Hit> {
+        let status = self.status.swap(Dr6::RESET.bits(), Ordering::Relaxed);
+        if status == Dr6::RESET.bits() {
+            return None;
+        }
+        let live = Dr7::from_bits(self.live.load(Ordering::Relaxed));
+        let now = debug_regs::addresses();
+        let then = self.addresses.iter().map(|address| address.load(Ordering::Relaxed));
+        let live = Slot::ALL.into_iter().zip(then.zip(now)).fold(live, |live, (slot, (then, now))| {
+            if then == now { live } else { live.disarm(slot) }
+        });
+        Some(Hit { status: Dr6::from_bits(status), live })
+    }
+
+    /// Notes an NMI.
+    pub fn note_nmi(&self) {
+        self.nmi.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes the noted NMI; several count as one, as they do in the processor.
+    pub fn take_nmi(&self) -> bool {
+        self.nmi.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether [`take_hit`](Self::take_hit) or [`take_nmi`](Self::take_nmi) has something.
+    pub fn has_notes(&self) -> bool {
+        self.nmi.load(Ordering::Relaxed) || self.status.load(Ordering::Relaxed) != Dr6::RESET.bits()
+    }
+
+    /// Says what the INT3 that follows is for.
+    pub fn request(&self, request: Request) {
+        self.request.store(request as u8 + 1, Ordering::Relaxed);
+    }
+
+    /// Whether an INT3 of the library's own is about to be executed.
+    pub fn is_requested(&self) -> bool {
+        self.request.load(Ordering::Relaxed) != 0
+    }
+
+    /// What the INT3 that brought us here is for; `None` if it is not the library's own.
+    pub fn take_request(&self) -> Option<Request> {
+        let number = self.request.swap(0, Ordering::Relaxed);
+        Request::ALL.get(usize::from(number).checked_sub(1)?).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_taken_once() {
+        let pending = Pending::new();
+        for request in Request::ALL {
+            pending.request(request);
+            assert_eq!(pending.take_request(), Some(request));
+            assert_eq!(pending.take_request(), None);
+        }
+    }
+
+    #[test]
+    fn an_nmi_is_taken_once() {
+        let pending = Pending::new();
+        assert!(!pending.has_notes());
+        pending.note_nmi();
+        pending.note_nmi();
+        assert!(pending.has_notes());
+        assert!(pending.take_nmi());
+        assert!(!pending.take_nmi());
+    }
+}

@@ -1,0 +1,271 @@
+//! QEMU with an image in it.
+//!
+//! Three sockets lead into it: the image's first serial port, for gdb; its second, for the
+//! log, where we listen and QEMU connects, so that no byte is lost; and QEMU's monitor.
+//! Each image logs `NAME: running` when it has set itself up. Only then can it be attached
+//! to: what arrives earlier is lost in a serial port that nobody listens to yet.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::image::Image;
+use crate::log::{Listener, Log};
+use crate::monitor::Monitor;
+use crate::poll;
+
+/// The emulator's program.
+pub const PROGRAM: &str = "qemu-system-x86_64";
+
+/// QEMU's exit status when an image ends by itself with success (`examples/src/exit.rs`).
+pub const SUCCESS: i32 = 33;
+
+/// Where gdb's serial port comes out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Serial {
+    /// A socket in a directory of its own, for tests.
+    Private,
+    /// A listening unix socket.
+    Unix(PathBuf),
+    /// A listening TCP port.
+    Tcp {
+        /// The address to listen on.
+        host: String,
+        /// The port to listen on.
+        port: u16,
+    },
+    /// A pseudo-terminal.
+    Pty,
+}
+
+/// What happens when the image resets the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnReset {
+    /// QEMU ends.
+    Exit,
+    /// The image boots again.
+    Reboot,
+}
+
+/// How an image shall be started.
+pub struct Boot {
+    image: Image,
+    arguments: Vec<String>,
+    cpus: u8,
+    serial: Serial,
+    on_reset: OnReset,
+    listener: Listener,
+}
+
+impl fmt::Debug for Boot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Boot({} {:?})", self.image.name(), self.arguments)
+    }
+}
+
+impl Boot {
+    /// Builds the image if need be. One CPU, no arguments, a private socket.
+    pub fn new(name: &str) -> Result<Self> {
+        Ok(Self::image(Image::build(name)?))
+    }
+
+    /// The same for an image that has been built.
+    pub fn image(image: Image) -> Self {
+        Self {
+            image,
+            arguments: Vec::new(),
+            cpus: 1,
+            serial: Serial::Private,
+            on_reset: OnReset::Exit,
+            listener: Box::new(|_| ()),
+        }
+    }
+
+    /// Adds a word to the image's command line.
+    #[must_use]
+    pub fn argument(mut self, word: impl Into<String>) -> Self {
+        self.arguments.push(word.into());
+        self
+    }
+
+    /// The number of CPUs.
+    #[must_use]
+    pub fn cpus(mut self, count: u8) -> Self {
+        self.cpus = count;
+        self
+    }
+
+    /// Where gdb's serial port comes out.
+    #[must_use]
+    pub fn serial(mut self, serial: Serial) -> Self {
+        self.serial = serial;
+        self
+    }
+
+    /// What happens when the image resets the machine.
+    #[must_use]
+    pub fn on_reset(mut self, on_reset: OnReset) -> Self {
+        self.on_reset = on_reset;
+        self
+    }
+
+    /// Called with each line of the image's log.
+    #[must_use]
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.listener = listener;
+        self
+    }
+
+    /// Starts QEMU, and returns when the image can be attached to.
+    pub fn start(self) -> Result<Qemu> {
+        let directory = tempfile::Builder::new().prefix("tetrarch-").tempdir()?;
+        let log_path = directory.path().join("log");
+        let monitor_path = directory.path().join("monitor");
+        let error_path = directory.path().join("error");
+        let log_listener = UnixListener::bind(&log_path)?;
+
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["-nodefaults", "-display", "none", "-accel", "tcg", "-cpu", "max", "-m", "64"])
+            .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"])
+            .args(["-smp", &self.cpus.to_string()])
+            .arg("-kernel")
+            .arg(self.image.path())
+            .args(["-append", &self.arguments.join(" ")])
+            .arg("-chardev")
+            .arg(self.serial.chardev(&directory))
+            .args(["-serial", "chardev:serial"])
+            .arg("-chardev")
+            .arg(format!("socket,id=log,path={}", log_path.display()))
+            .args(["-serial", "chardev:log"])
+            .arg("-qmp")
+            .arg(format!("unix:{},server=on,wait=off", monitor_path.display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&error_path)?);
+        if self.on_reset == OnReset::Exit {
+            command.arg("-no-reboot");
+        }
+        let child = command.spawn().with_context(|| format!("cannot run {PROGRAM}"))?;
+        let mut child = Guard(child);
+
+        let stream = poll::until("QEMU's monitor", || {
+            if child.0.try_wait()?.is_some() {
+                bail!("QEMU ended at once: {}", fs::read_to_string(&error_path)?);
+            }
+            Ok(UnixStream::connect(&monitor_path).ok())
+        })?;
+        let mut monitor = Monitor::greet(stream)?;
+        let log_stream = log_listener.accept()?.0;
+        let log = Log::follow(&fs::read(self.image.path())?, log_stream, self.listener)?;
+        let address = self.serial.address(&directory, &mut monitor)?;
+        poll::until("the image to run", || {
+            let running = log.lines().iter().any(|line| line.ends_with(": running"));
+            if !running && child.0.try_wait()?.is_some() {
+                bail!("the image ended before it ran; its log:\n{}", log.lines().join("\n"));
+            }
+            Ok(running.then_some(()))
+        })?;
+        Ok(Qemu { image: self.image, address, log, monitor, child, _directory: directory })
+    }
+}
+
+impl Serial {
+    /// QEMU's option for it.
+    fn chardev(&self, directory: &TempDir) -> String {
+        match self {
+            Self::Private => format!("socket,id=serial,path={}/gdb,server=on,wait=off", directory.path().display()),
+            Self::Unix(path) => format!("socket,id=serial,path={},server=on,wait=off", path.display()),
+            // Without nodelay each round trip takes 44 ms.
+            Self::Tcp { host, port } => {
+                format!("socket,id=serial,host={host},port={port},server=on,wait=off,nodelay=on")
+            }
+            Self::Pty => "pty,id=serial".to_owned(),
+        }
+    }
+
+    /// What to type after gdb's `target remote`.
+    fn address(&self, directory: &TempDir, monitor: &mut Monitor) -> Result<String> {
+        match self {
+            Self::Private => Ok(format!("{}/gdb", directory.path().display())),
+            Self::Unix(path) => Ok(path.display().to_string()),
+            Self::Tcp { host, port } => Ok(format!("{host}:{port}")),
+            Self::Pty => monitor
+                .execute("query-chardev", &json!({}))?
+                .as_array()
+                .and_then(|devices| devices.iter().find(|device| device["label"] == "serial"))
+                .and_then(|device| device["filename"].as_str()?.strip_prefix("pty:").map(str::to_owned))
+                .context("QEMU does not say which pseudo-terminal it took"),
+        }
+    }
+}
+
+/// A running QEMU. Dropping it ends it.
+#[derive(Debug)]
+pub struct Qemu {
+    image: Image,
+    address: String,
+    log: Log,
+    monitor: Monitor,
+    child: Guard,
+    _directory: TempDir,
+}
+
+impl Qemu {
+    /// The image in it.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// What to type after gdb's `target remote`: a path, or HOST:PORT.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The image's log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// QEMU's monitor.
+    pub fn monitor(&mut self) -> &mut Monitor {
+        &mut self.monitor
+    }
+
+    /// Whether QEMU has not ended.
+    pub fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.0.try_wait()?.is_none())
+    }
+
+    /// Waits until the image has ended by itself, and checks that it ended with success.
+    pub fn wait_for_success(&mut self) -> Result<()> {
+        let status = poll::until("the image's end", || Ok(self.child.0.try_wait()?))?;
+        if status.code() != Some(SUCCESS) {
+            bail!("the image failed ({status}); its log:\n{}", self.log.lines().join("\n"));
+        }
+        Ok(())
+    }
+
+    /// Waits until QEMU ends, however long that takes.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        Ok(self.child.0.wait()?)
+    }
+}
+
+/// Ends the process when dropped, so that no failure leaves one behind.
+#[derive(Debug)]
+pub(crate) struct Guard(pub(crate) Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Either fails only if the process has ended already, which is as good.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,39 @@
+//! The developer's commands: `cargo xtask demo | run | test | size`.
+
+mod demo;
+mod run;
+mod size;
+mod test;
+mod tools;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Everything one does with tetrarch at a desk. Missing tools are installed where possible.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch gdb debug an image that guards itself, step by step
+    Demo,
+    /// Boot an image and leave it running for your own gdb
+    Run(run::Options),
+    /// Run all tests, or one group of them
+    Test(test::Options),
+    /// Print how much memory the images need, and the library's share
+    Size,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Demo => demo::demo(),
+        Command::Run(options) => run::run(options),
+        Command::Test(options) => test::test(&options),
+        Command::Size => size::size(),
+    }
+}

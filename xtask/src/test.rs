@@ -1,0 +1,127 @@
+//! `cargo xtask test`: runs the tests by groups and counts.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use tetrarch_tests::{Image, image};
+
+use crate::tools;
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// One group; all of them if none is named
+    group: Option<Group>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Group {
+    /// Unit, property and documentation tests; no image runs
+    Host,
+    /// Images under gdb
+    Sessions,
+    /// Images and the raw protocol
+    Protocol,
+}
+
+impl Group {
+    const ALL: [Self; 3] = [Self::Host, Self::Sessions, Self::Protocol];
+
+    /// What cargo is asked to test.
+    fn selection(self) -> &'static [&'static str] {
+        match self {
+            Self::Host => &["--workspace", "--exclude", "examples", "--lib", "--bins"],
+            Self::Sessions => &["--package", "tetrarch-tests", "--test", "sessions"],
+            Self::Protocol => &["--package", "tetrarch-tests", "--test", "protocol"],
+        }
+    }
+}
+
+/// How many tests went which way.
+#[derive(Default)]
+struct Count {
+    passed: usize,
+    failed: usize,
+}
+
+pub fn test(options: &Options) -> Result<()> {
+    let groups = match options.group {
+        Some(group) => vec![group],
+        None => Group::ALL.to_vec(),
+    };
+    if groups.iter().any(|group| *group != Group::Host) {
+        tools::for_debugging()?;
+        // Here and not in the first test, which would seem slow.
+        for name in ["minimal", "demo", "steps"] {
+            tools::with_progress(&format!("building the image {name}"), || Image::build(name))?;
+        }
+    }
+    let mut total = Count::default();
+    for group in groups {
+        total.add(&cargo_test(group.selection())?);
+        if group == Group::Host {
+            total.add(&cargo_test(&["--workspace", "--exclude", "examples", "--doc"])?);
+        }
+    }
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if total.failed > 0 {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+/// Runs `cargo test`, passes its output on and counts.
+fn cargo_test(selection: &[&str]) -> Result<Count> {
+    let mut child = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(image::workspace())
+        .args(["test", "--no-fail-fast"])
+        .args(selection)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run cargo")?;
+    let output = child.stdout.take().context("no pipe to cargo")?;
+    let mut count = Count::default();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        println!("{line}");
+        if let Some(result) = line.strip_prefix("test result: ") {
+            count.add(&Count::parse(result).with_context(|| format!("cannot read: {line}"))?);
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() && count.failed == 0 {
+        // It did not compile, or a test program ended before it could count.
+        bail!("cargo test {} failed ({status})", selection.join(" "));
+    }
+    Ok(count)
+}
+
+impl Count {
+    /// From `ok. 3 passed; 0 failed; ...`.
+    fn parse(result: &str) -> Option<Self> {
+        let (_, numbers) = result.split_once(". ")?;
+        let number = |name: &str| {
+            let part = numbers.split("; ").find(|part| part.ends_with(name))?;
+            part.split(' ').next()?.parse().ok()
+        };
+        Some(Self { passed: number(" passed")?, failed: number(" failed")? })
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_line_is_read() {
+        let line = "FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        let count = Count::parse(line).unwrap();
+        assert_eq!((count.passed, count.failed), (12, 3));
+    }
+}
