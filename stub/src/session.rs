@@ -13,7 +13,7 @@
 //!       └──────────────────── placement ◀── resume packet ───┘──▶ Next::Reset
 //! ```
 //!
-//! Decision (2026-11): gdbstub's state machine is built anew for each packet, in [`dialogue`].
+//! Decision (2026-11): gdbstub's state machine is built anew for each packet, in `dialogue`.
 //! An error makes it unusable and takes its packet buffer with it, which without an allocator
 //! could not be had back. What it remembers from packet to packet are three things, and the
 //! session keeps those itself; so a dead state machine costs the packet that killed it, and

@@ -174,3 +174,17 @@ reserved: system 1, debugger 2; available: debugger 2, system 1
 ";
     assert_eq!(arbiter.table(CPU).to_string(), expected);
 }
+
+/// A held window is shown where its address still is, though an earlier slot is free.
+#[test]
+fn held_windows_are_shown_at_home() {
+    let mut arbiter = reserving(0, 0);
+    let first = claim(&mut arbiter, debugger(0x10, 4));
+    let second = claim(&mut arbiter, debugger(0x20, 4));
+    arbiter.resume(CPU, &mut Registers::default());
+    arbiter.hold(second).unwrap();
+    arbiter.release(first).unwrap();
+    let window = region(0x20, 4).windows(Condition::Write, Widest::Eight).next().unwrap();
+    let expected = [SlotState::Free, SlotState::Held(window), SlotState::Free, SlotState::Free];
+    assert_eq!(arbiter.table(CPU).rows().map(|row| row.state), expected);
+}

@@ -212,3 +212,31 @@ fn further_stops_are_counted() {
     );
     assert_eq!(delivery.further_stops, 2);
 }
+
+/// What the old place held says nothing of the new one.
+#[test]
+fn a_moved_claim_has_forgotten() {
+    let mut arbiter = TestArbiter::new(Config::DEFAULT);
+    let mut memory = Bytes((0..=255).collect());
+    let handle = claim(&mut arbiter, Owner::Debugger, region(0x10, 4), stop);
+    arbiter.remember(handle, &mut memory);
+    assert_eq!(arbiter.get(handle).unwrap().snapshot().bytes(), [0x10, 0x11, 0x12, 0x13]);
+    arbiter.modify(handle, region(0x20, 4), Condition::Write).unwrap();
+    assert!(arbiter.get(handle).unwrap().snapshot().bytes().is_empty());
+    arbiter.modify(handle, region(0x20, 1), Condition::Execute).unwrap();
+    arbiter.refresh_snapshots(&mut memory);
+    assert!(arbiter.get(handle).unwrap().snapshot().bytes().is_empty());
+}
+
+/// One window that changed is enough, whatever is unknown of the other.
+#[test]
+fn a_change_is_a_change() {
+    let mut arbiter = TestArbiter::new(Config::DEFAULT);
+    let mut memory = Bytes(vec![0; 0x18]);
+    claim(&mut arbiter, Owner::Debugger, region(0x14, 8), stop);
+    let windows = [write_window(0x14, Length::Four), write_window(0x18, Length::Four)];
+    arbiter.refresh_snapshots(&mut memory);
+    memory.0[0x14] = 1;
+    let mut change = || hit(&mut arbiter, &windows, &mut memory).debugger[0].change;
+    assert_eq!([change(), change()], [Change::Changed, Change::Unknown]);
+}

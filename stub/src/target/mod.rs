@@ -1,6 +1,6 @@
 //! The stopped machine as gdbstub wants to see it: one file a concern.
 //!
-//! A [`Debuggee`] lives for one packet. It borrows everything: the arbiter, the hardware, and
+//! A `Debuggee` lives for one packet. It borrows everything: the arbiter, the hardware, and
 //! what the client has set up so far. gdbstub calls its methods; none of them can fail for
 //! good, because its error type has no values. What the client asks for in vain is answered by
 //! an errno, and the reason is kept for `monitor why`, the only place where gdb shows one.

@@ -82,7 +82,8 @@ proptest! {
         left in (0..20usize, 1..20usize),
         right in (0..20usize, 1..20usize),
     ) {
-        let [left, right] = [left, right].map(|(address, length)| Region::new(address, length).unwrap());
+        let [left, right] =
+            [left, right].map(|(address, length)| Region::new(address, length).unwrap());
         let common = (0..64).any(|byte| left.contains(byte) && right.contains(byte));
         prop_assert_eq!(left.overlaps(&right), common);
     }

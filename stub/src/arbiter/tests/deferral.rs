@@ -16,6 +16,10 @@ fn insert_is_idempotent() {
     arbiter.hold(first).unwrap();
     assert_eq!(arbiter.find(&debugger(0, 4)), None);
     arbiter.hold(first).unwrap();
+    // (Made again, it is in force again, and held like any other.)
+    assert_eq!(arbiter.claim(debugger(0, 4), stop), Ok(first));
+    assert!(core::ptr::fn_addr_eq(arbiter.get(first).unwrap().handler(), stop as Handler));
+    arbiter.hold(first).unwrap();
     arbiter.end_deferrals();
     assert_eq!(arbiter.claims().map(|(handle, _)| handle).collect::<Vec<_>>(), [guarded]);
     assert_eq!(arbiter.hold(first), Err(HoldError::Stale));
