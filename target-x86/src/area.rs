@@ -63,13 +63,20 @@ impl<T> Area<T> {
     }
 }
 
-pub(crate) static WORKING_STACK: Area<[u8; WORKING_STACK_SIZE]> = Area::new([0; WORKING_STACK_SIZE]);
+pub(crate) static WORKING_STACK: Area<[u8; WORKING_STACK_SIZE]> =
+    Area::new([0; WORKING_STACK_SIZE]);
 static LANDING_STACKS: Area<[[u8; LANDING_STACK_SIZE]; Landing::COUNT]> =
     Area::new([[0; LANDING_STACK_SIZE]; Landing::COUNT]);
 static NORMAL_IDT: Area<[Gate; IDT_CAPACITY]> = Area::new([Gate::ABSENT; IDT_CAPACITY]);
 static WORKING_IDT: Area<[Gate; vector::COUNT]> = Area::new([Gate::ABSENT; vector::COUNT]);
 static GDT: Area<[u64; GDT_CAPACITY + 2]> = Area::new([0; GDT_CAPACITY + 2]);
 pub(crate) static TASK: Area<TaskStateSegment> = Area::new(TaskStateSegment::new());
+
+/// Whether nothing has been written to the far end of the working stack, which is zero.
+pub(crate) fn working_stack_is_intact() -> bool {
+    // SAFETY: the static is valid and aligned; whoever may be writing to it writes less deep.
+    unsafe { WORKING_STACK.pointer().cast::<u64>().read_volatile() == 0 }
+}
 
 /// Everything above, by the name that a refused request is told.
 pub(crate) fn regions() -> impl Iterator<Item = (Region, &'static str)> {
@@ -87,7 +94,7 @@ pub(crate) fn regions() -> impl Iterator<Item = (Region, &'static str)> {
     .filter_map(|(region, name)| Some((region?, name)))
 }
 
-/// The interrupt stacks. They are for landing only (see [`entry`](crate::entry)). #DB has its
+/// The interrupt stacks. They are for landing only (see [`entry`]). #DB has its
 /// own because it may hit in the entry of another exception (an emulator's false hit), and
 /// NMI because it may come anywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,7 +143,11 @@ impl Gates {
 
     /// The gate of the serial port's interrupt.
     pub fn serial(self) -> Gate {
-        Gate::interrupt(entry::serial_entry() as u64, self.selector, self.stacks[Landing::Fault as usize])
+        Gate::interrupt(
+            entry::serial_entry() as u64,
+            self.selector,
+            self.stacks[Landing::Fault as usize],
+        )
     }
 }
 
@@ -179,10 +190,13 @@ pub(crate) enum DebugStack {
 pub(crate) fn set_debug_stack(gates: Gates, stack: DebugStack) {
     let number = vector::DEBUG as u8;
     let gate = gates.exception(number);
-    set_working_gate(number, match stack {
-        DebugStack::Separate => gate,
-        DebugStack::Interrupted => gate.on_stack(0),
-    });
+    set_working_gate(
+        number,
+        match stack {
+            DebugStack::Separate => gate,
+            DebugStack::Interrupted => gate.on_stack(0),
+        },
+    );
 }
 
 fn set_working_gate(number: u8, gate: Gate) {

@@ -26,10 +26,14 @@
 //! *CR0.TS* makes FXSAVE raise #NM; it is cleared around it and put back, for kernels that
 //! switch the FPU lazily. With CR0.EM there is no FXSAVE, and the image says so.
 //!
+//! *INT3 in the stub's own code*, while it works: taken away before anything else
+//! (see [`own_code`]).
+//!
 //! *NMI*: an `iretq` of an exception that nested in an NMI handler lets further NMIs in early.
 //! On the working stack they nest like everything else.
 
 use core::arch::global_asm;
+use core::mem::offset_of;
 use core::ops::Range;
 
 use tetrarch::dr::Dr7;
@@ -37,6 +41,7 @@ use tetrarch::dr::Dr7;
 use crate::area::{WORKING_STACK, WORKING_STACK_SIZE};
 use crate::exception;
 use crate::frame::{FPU_SAVED, Frame, flag, vector};
+use crate::own_code;
 
 /// The distance from one vector's entry to the next.
 const ENTRY_SIZE: usize = 16;
@@ -45,13 +50,17 @@ const ENTRY_SIZE: usize = 16;
 const WITH_ERROR_CODE: u32 = 1 << 8 | 0b1_1111 << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
 /// Bytes of the frame that move: all but the FXSAVE image.
 const WORDS_SIZE: usize = Frame::WORDS * 8;
-/// Where in them the interrupted stack pointer is.
-const STACK_POINTER: usize = core::mem::offset_of!(Frame, rsp) - core::mem::offset_of!(Frame, r15);
+/// Where in them some are.
+const VECTOR: usize = offset_of!(Frame, vector) - offset_of!(Frame, r15);
+const INSTRUCTION_POINTER: usize = offset_of!(Frame, rip) - offset_of!(Frame, r15);
+const STACK_POINTER: usize = offset_of!(Frame, rsp) - offset_of!(Frame, r15);
 /// Code that keeps data below its stack pointer keeps at most this much there.
 const RED_ZONE: usize = 128;
 /// CR0.EM and CR0.TS.
 const EMULATION: u32 = 1 << 2;
 const TASK_SWITCHED: u32 = 1 << 3;
+/// CR0.WP. MOV to CR0 keeps the upper half zero, as it must be.
+const WRITE_PROTECT: u32 = 1 << 16;
 /// The enable bits of DR7, and GD.
 const ARMED: u32 = 0x20FF;
 
@@ -95,8 +104,35 @@ global_asm!(
         push {flags}
         popfq
 
-        mov rsi, rsp                    # already on the working stack?
         lea rcx, [rip + {stack}]
+        cmp qword ptr [rsp + {vector}], {breakpoint}
+        jne 14f
+        mov rax, [rsp + {stack_pointer}]    # an INT3 in the stub itself?
+        sub rax, rcx
+        cmp rax, {stack_size}
+        jae 14f
+        mov rdi, [rsp + {instruction_pointer}]
+        dec rdi
+        lea rsi, [rip + {patches}]
+        mov edx, {patch_count}
+    12: cmp [rsi], rdi
+        je 13f
+        add rsi, {patch_size}
+        dec edx
+        jnz 12b
+        jmp 14f
+    13: mov qword ptr [rsi], 0          # a patch: put the original back, and go on there
+        mov dl, [rsi + {patch_original}]
+        mov rax, cr0
+        mov rbx, rax
+        and eax, {without_write_protection}
+        mov cr0, rax
+        mov [rdi], dl
+        mov cr0, rbx
+        mov [rsp + {instruction_pointer}], rdi
+        jmp 11f
+
+    14: mov rsi, rsp                    # already on the working stack?
         mov rax, rsi
         sub rax, rcx
         cmp rax, {stack_size}
@@ -188,6 +224,14 @@ global_asm!(
     stack = sym WORKING_STACK,
     stack_size = const WORKING_STACK_SIZE,
     stack_pointer = const STACK_POINTER,
+    instruction_pointer = const INSTRUCTION_POINTER,
+    vector = const VECTOR,
+    breakpoint = const vector::BREAKPOINT,
+    patches = sym own_code::PATCHES,
+    patch_count = const own_code::CAPACITY,
+    patch_size = const own_code::PATCH_SIZE,
+    patch_original = const own_code::ORIGINAL,
+    without_write_protection = const !WRITE_PROTECT,
     red_zone = const RED_ZONE,
     words_size = const WORDS_SIZE,
     words = const Frame::WORDS,

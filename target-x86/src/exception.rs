@@ -1,11 +1,11 @@
 //! From the saved frame to the session and back.
 //!
-//! [`entry`](crate::entry) calls [`dispatch`] with DR7 off and interrupts off. What may come:
+//! [`entry`] calls [`dispatch`] with DR7 off and interrupts off. What may come:
 //!
 //! | came | while the lock was free | while it was held here |
 //! | --- | --- | --- |
 //! | #DB | hit or step: to the session | noted; the step goes on to the end of the lock |
-//! | #BP | ours, a patch or the firmware's: to the session | fatal |
+//! | #BP | ours, a patch or the firmware's: to the session | a patch: takes itself away; else fatal |
 //! | #PF, #GP, … | to the session as a fault | in a guarded copy: ends it; else fatal |
 //! | NMI | to the session | noted |
 //! | serial port | listened to; to the session if a client calls | not possible |
@@ -23,12 +23,14 @@ use tetrarch::dr::{Dr6, Dr7, Slot};
 use tetrarch::machine::DebugRegisters;
 use tetrarch::session::{Cause, Overheard};
 
+use crate::area;
 use crate::cpus::{self, Guard, HeldHere};
 use crate::debug_regs::{self, Registers};
 use crate::entry;
 use crate::fault;
 use crate::frame::{Frame, flag, vector};
 use crate::memory::{self, Linear};
+use crate::own_code::{self, Outcome};
 use crate::panic::{self, Text};
 use crate::pending::{Hit, Request};
 use crate::state::State;
@@ -63,10 +65,14 @@ pub(crate) fn is_installed() -> bool {
 
 /// Called by the entry, with DR7 off.
 pub(crate) fn dispatch(frame: &mut Frame, live: Dr7) -> Dr7 {
-    match INSTALLED.get() {
+    let control = match INSTALLED.get() {
         Some(stub) => stub.handle(frame, live),
         None => live,
+    };
+    if !area::working_stack_is_intact() {
+        panic::stack_overflow()
     }
+    control
 }
 
 /// Called by the firmware's own handler, with DR7 as it was.
@@ -90,13 +96,14 @@ impl<const CLAIMS: usize> Installed for Stub<CLAIMS> {
     fn handle(&self, frame: &mut Frame, live: Dr7) -> Dr7 {
         // A copy, because the guard below may change the frame.
         let number = frame.vector;
-        match number {
+        let control = match number {
             vector::DEBUG => self.debug(frame, live),
             vector::NMI => self.nmi(frame, live),
             vector::SERIAL => self.serial(frame, live),
             _ if memory::fixup(frame) => live,
             _ => self.other(frame, live),
-        }
+        };
+        if self.pending.has_nmi() { self.nmi(frame, control) } else { control }
     }
 
     fn enter_for_panic(&self, text: Text) -> Result<(), Unavailable> {
@@ -145,9 +152,11 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
         let state = self.state.enter();
         match state {
             Ok(state) if state.step.is_none() && !entry::is_ours(frame.rip) => {
+                self.pending.take_nmi();
                 self.serve(state, frame, live, Cause::Nmi)
             }
-            // After the step, or with the next exception.
+            // Later: after the step, at the end of the exception that this one interrupted, or,
+            // if it came in the last few instructions of that, with the next one.
             Ok(_) | Err(HeldHere) => {
                 self.pending.note_nmi();
                 live
@@ -169,12 +178,24 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
 
     /// #BP and the faults.
     fn other(&self, frame: &mut Frame, live: Dr7) -> Dr7 {
-        let Ok(state) = self.state.enter() else { panic::fatal(frame) };
+        let Ok(state) = self.state.enter() else {
+            let is_breakpoint = frame.vector == vector::BREAKPOINT;
+            if is_breakpoint && own_code::step_aside(frame) == Outcome::Gone {
+                return live;
+            }
+            panic::fatal(frame)
+        };
         self.stop(state, frame, live, Hit { status: Dr6::RESET, live })
     }
 
     /// Ends the step that is under way, if there is one, and tells the session what came.
-    fn stop(&self, mut state: Guard<'_, State<CLAIMS>>, frame: &mut Frame, live: Dr7, hit: Hit) -> Dr7 {
+    fn stop(
+        &self,
+        mut state: Guard<'_, State<CLAIMS>>,
+        frame: &mut Frame,
+        live: Dr7,
+        hit: Hit,
+    ) -> Dr7 {
         let stepped = Hit { status: single_step(), live: Dr7::OFF };
         let news = match state.step.take() {
             None => hit,
@@ -225,7 +246,13 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
         self.serve(state, frame, live, cause)
     }
 
-    fn serve(&self, mut state: Guard<'_, State<CLAIMS>>, frame: &mut Frame, live: Dr7, cause: Cause<'_>) -> Dr7 {
+    fn serve(
+        &self,
+        mut state: Guard<'_, State<CLAIMS>>,
+        frame: &mut Frame,
+        live: Dr7,
+        cause: Cause<'_>,
+    ) -> Dr7 {
         state.serve(frame, live, cause, &self.pending)
     }
 }
@@ -234,4 +261,13 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
 pub(crate) fn single_step() -> Dr6 {
     const BS: u32 = 1 << 14;
     Dr6::from_bits(Dr6::RESET.bits() | BS)
+}
+
+/// Stops in the debugger, as an INT3 that is compiled into the firmware. Without a stub in
+/// place it does what INT3 does.
+#[inline(always)]
+pub fn breakpoint() {
+    // SAFETY: #BP is handled by the stub, which returns here with every register as it was
+    // unless the debugger changed it; an image without one has its own handler or wants none.
+    unsafe { core::arch::asm!("int3", options(nostack)) };
 }

@@ -10,61 +10,15 @@
 //!
 //! Everything here runs once, before the first claim.
 
-use core::fmt;
-
-use tetrarch::arbiter::{Against, ProtectError, Protected, Region};
+use tetrarch::arbiter::{Against, Protected, Region};
 use tetrarch::machine::Memory;
 
 use crate::area::{self, Gates, Landing};
 use crate::entry;
+use crate::error::InstallError;
 use crate::frame::vector;
 use crate::memory::Linear;
 use crate::tables::{self, DescriptorTable, Gate, GateKind};
-use crate::uart::PortError;
-
-/// Why the stub could not be installed. No breakpoint is armed then, and the IDT is the
-/// image's own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum InstallError {
-    /// A stub is in place already.
-    AlreadyInstalled,
-    /// The serial port cannot be used.
-    Port(PortError),
-    /// DR7 has breakpoints armed that no claim stands for; they would be lost. An image that
-    /// uses the registers itself claims them, after the installation.
-    RegistersInUse,
-    /// The image has no TSS, and more than 32 descriptors in its GDT.
-    GdtTooLarge,
-    /// TR names no TSS that could be read and written.
-    TaskState,
-    /// The image's TSS has fewer than three interrupt stacks left.
-    NoInterruptStacks,
-    /// The serial port's vector is that of an exception.
-    SerialVector,
-    /// There are claims already.
-    ClaimsLive,
-    /// A range that the exception path needs could not be protected.
-    Protect(ProtectError),
-}
-
-impl fmt::Display for InstallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AlreadyInstalled => "a stub is already installed",
-            Self::Port(error) => return error.fmt(f),
-            Self::RegistersInUse => "debug registers are armed that nobody has claimed",
-            Self::GdtTooLarge => "the GDT has more descriptors than can be copied",
-            Self::TaskState => "the task register names no usable TSS",
-            Self::NoInterruptStacks => "the TSS has fewer than three unused interrupt stacks",
-            Self::SerialVector => "the serial port's vector is that of an exception",
-            Self::ClaimsLive => "there are claims already",
-            Self::Protect(ProtectError::TooMany) => "there are too many protected ranges",
-            Self::Protect(ProtectError::InUse(_)) => "a claim covers what the debug exception needs",
-        })
-    }
-}
-
-impl core::error::Error for InstallError {}
 
 /// What the processor had loaded before the installation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,7 +37,9 @@ impl Image {
         let gdt = tables::store_gdt();
         let task = match tables::store_task() {
             0 => None,
-            selector => Some((selector, task_region(gdt, selector).ok_or(InstallError::TaskState)?)),
+            selector => {
+                Some((selector, task_region(gdt, selector).ok_or(InstallError::TaskState)?))
+            }
         };
         Ok(Self { idt: (idt.base != 0).then_some(idt), gdt, task })
     }
@@ -91,7 +47,9 @@ impl Image {
     /// What a breakpoint must not be on: all that a debug exception goes through.
     pub fn protected(&self) -> impl Iterator<Item = Protected> + use<> {
         let table = |table: DescriptorTable| {
-            Region::new(table.base as usize, usize::from(table.limit) + 1).ok().filter(|_| table.base != 0)
+            Region::new(table.base as usize, usize::from(table.limit) + 1)
+                .ok()
+                .filter(|_| table.base != 0)
         };
         let of_image = [
             (self.idt.and_then(table), "the IDT"),
@@ -101,8 +59,10 @@ impl Image {
         .into_iter()
         .filter_map(|(region, name)| Some((region?, name)));
         let code = entry::section();
-        let entry = Region::new(code.start as usize, (code.end - code.start) as usize)
-            .map(|region| Protected { region, name: "the exception entry", against: Against::Execute });
+        let entry =
+            Region::new(code.start as usize, (code.end - code.start) as usize).map(|region| {
+                Protected { region, name: "the exception entry", against: Against::Execute }
+            });
         of_image
             .chain(area::regions())
             .map(|(region, name)| Protected { region, name, against: Against::Everything })
@@ -143,8 +103,9 @@ impl Image {
         let count = (usize::from(self.gdt.limit) + 1) / 8;
         let task = area::TASK.address();
         let descriptor = tables::task_descriptor(task, tables::TASK_LENGTH);
-        let gdt = area::fill_gdt(count, |index| read_word(self.gdt.base + 8 * index as u64), descriptor)
-            .ok_or(InstallError::GdtTooLarge)?;
+        let gdt =
+            area::fill_gdt(count, |index| read_word(self.gdt.base + 8 * index as u64), descriptor)
+                .ok_or(InstallError::GdtTooLarge)?;
         // SAFETY: the image's descriptors are at the same selectors as before, and the copy is
         // static.
         unsafe { tables::load_gdt(gdt) };
@@ -158,9 +119,11 @@ impl Image {
         area::fill_normal_idt(|number| {
             let theirs = self.gate(number);
             match u64::from(number) {
-                vector::DEBUG | vector::NMI | vector::BREAKPOINT | vector::PROTECTION | vector::PAGE => {
-                    gates.exception(number)
-                }
+                vector::DEBUG
+                | vector::NMI
+                | vector::BREAKPOINT
+                | vector::PROTECTION
+                | vector::PAGE => gates.exception(number),
                 _ if serial == Some(number) => gates.serial(),
                 _ if theirs.kind() == GateKind::Absent => gates.exception(number),
                 _ => theirs,

@@ -49,14 +49,17 @@
 #![no_std]
 
 mod area;
+mod config;
 mod cpus;
 mod debug_regs;
 mod entry;
+mod error;
 mod exception;
 mod fault;
 mod frame;
 mod install;
 mod memory;
+mod own_code;
 mod panic;
 mod pending;
 mod registers;
@@ -67,9 +70,11 @@ mod stub;
 mod tables;
 mod uart;
 
+pub use config::{Config, SerialInterrupt};
 pub use entry::{serial_entry, vector_entry};
+pub use error::{ClaimError, InstallError};
+pub use exception::breakpoint;
 pub use frame::{FpuImage, Frame, flag, vector};
-pub use install::InstallError;
 pub use panic::panic;
-pub use stub::{ClaimError, Config, SerialInterrupt, Stub, breakpoint};
+pub use stub::Stub;
 pub use uart::{Port, PortError};

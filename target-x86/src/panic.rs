@@ -13,8 +13,8 @@ use spin::mutex::SpinMutex;
 use x86::io;
 
 use crate::exception;
-use crate::frame::Frame;
 use crate::fault;
+use crate::frame::Frame;
 
 /// The first I/O port of the serial port in use, or 0.
 static PORT: AtomicU16 = AtomicU16::new(0);
@@ -110,6 +110,14 @@ pub(crate) fn fatal(frame: &Frame) -> ! {
         fault::describe(frame).name,
         frame.rip
     );
+    complain(&text);
+    halt()
+}
+
+/// The stub has used up its stack, and whatever lies below it.
+pub(crate) fn stack_overflow() -> ! {
+    let mut text = Text::new();
+    let _ = write!(text, "tetrarch: the working stack has overflowed; halted");
     complain(&text);
     halt()
 }

@@ -85,9 +85,10 @@ impl Pending {
         let live = Dr7::from_bits(self.live.load(Ordering::Relaxed));
         let now = debug_regs::addresses();
         let then = self.addresses.iter().map(|address| address.load(Ordering::Relaxed));
-        let live = Slot::ALL.into_iter().zip(then.zip(now)).fold(live, |live, (slot, (then, now))| {
-            if then == now { live } else { live.disarm(slot) }
-        });
+        let live =
+            Slot::ALL.into_iter().zip(then.zip(now)).fold(live, |live, (slot, (then, now))| {
+                if then == now { live } else { live.disarm(slot) }
+            });
         Some(Hit { status: Dr6::from_bits(status), live })
     }
 
@@ -101,9 +102,14 @@ impl Pending {
         self.nmi.swap(false, Ordering::Relaxed)
     }
 
+    /// Whether an NMI is noted.
+    pub fn has_nmi(&self) -> bool {
+        self.nmi.load(Ordering::Relaxed)
+    }
+
     /// Whether [`take_hit`](Self::take_hit) or [`take_nmi`](Self::take_nmi) has something.
     pub fn has_notes(&self) -> bool {
-        self.nmi.load(Ordering::Relaxed) || self.status.load(Ordering::Relaxed) != Dr6::RESET.bits()
+        self.has_nmi() || self.status.load(Ordering::Relaxed) != Dr6::RESET.bits()
     }
 
     /// Says what the INT3 that follows is for.

@@ -10,7 +10,7 @@
 //! mode, other page tables (the stub may not be in them), another segment selector (the IRET
 //! out of the stub would raise #GP in the stub), an RIP or MXCSR that IRET or FXRSTOR would
 //! choke on. Then the registers of the CPU are written, which can refuse; what was written
-//! before that is taken back. The frame comes last and cannot refuse.
+//! until then is taken back. The frame comes last and cannot refuse.
 //!
 //! RFLAGS is gdb's 32 bits. TF is the firmware's own, because [`step`](crate::step) takes its
 //! away before anyone looks; RF is as the frame has it.
@@ -33,8 +33,12 @@ const WRITABLE_FLAGS: u64 = 0x003d_7fd5;
 const VIRTUAL: u32 = 1 << 17;
 /// Of CR0: PE, EM and PG. Emulation decides whether the way out restores the FPU.
 const FIXED_CR0: u64 = 1 << 0 | 1 << 2 | 1 << 31;
-/// Of CR4: PAE, LA57 and CET. With CET the very next return could fault.
-const FIXED_CR4: u64 = 1 << 5 | 1 << 12 | 1 << 23;
+/// Of CR4: PAE, LA57, and from CET (23) on what changes how returns and exceptions work, or
+/// may do so one day.
+const FIXED_CR4: u64 = 1 << 5 | 1 << 12 | u64::MAX << 23;
+/// Bits of CR4 that every processor with 64-bit mode has. The others can be cleared but not
+/// set: QEMU 7.2 does not raise #GP for one that its CPU lacks, it hangs.
+const COMMON_CR4: u64 = 0x7ff;
 /// Of EFER: LME, LMA and NXE, without which page tables that use it fault everywhere.
 const FIXED_EFER: u64 = 1 << 8 | 1 << 10 | 1 << 11;
 
@@ -95,7 +99,7 @@ fn apply(
             continue;
         }
         if write(change.special, change.new).is_err() {
-            let made = changes.iter().take(index).filter(|made| made.old != made.new);
+            let made = changes.iter().take(index + 1).filter(|made| made.old != made.new);
             for made in made.rev() {
                 // The value was in the register a moment ago: there is nothing to refuse.
                 let _ = write(made.special, made.old);
@@ -113,12 +117,14 @@ fn check(
     address_bits: u32,
 ) -> Result<(), RegisterError> {
     let changes = |old: u64, new: u64, mask: u64| (old ^ new) & mask != 0;
+    let addresses = [wanted.core.rip, wanted.fs_base, wanted.gs_base];
     let refused = current.core.segments != wanted.core.segments
-        || !is_canonical(wanted.core.rip, address_bits)
+        || !addresses.iter().all(|&address| is_canonical(address, address_bits))
         || wanted.core.eflags & VIRTUAL != 0
         || changes(current.cr0, wanted.cr0, FIXED_CR0)
         || changes(current.cr3, wanted.cr3, u64::MAX)
         || changes(current.cr4, wanted.cr4, FIXED_CR4)
+        || wanted.cr4 & !current.cr4 & !COMMON_CR4 != 0
         || changes(current.efer, wanted.efer, FIXED_EFER);
     if refused { Err(RegisterError::Refused) } else { Ok(()) }
 }

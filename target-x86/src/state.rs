@@ -10,6 +10,7 @@ use tetrarch::machine::Memory;
 use tetrarch::session::{Cause, Go, Motion, Next, Overheard, ResumeFlag, Session};
 
 use crate::area::{self, DebugStack, Gates};
+use crate::config::Config;
 use crate::cpus;
 use crate::entry;
 use crate::exception::single_step;
@@ -19,9 +20,13 @@ use crate::memory::Linear;
 use crate::pending::Pending;
 use crate::step::{self, Begun, Event, System};
 use crate::stopped::Stopped;
-use crate::stub::{Config, PACKET, QUEUE};
 use crate::tables::{self, DescriptorTable};
 use crate::uart::{Backlog, Uart};
+
+/// The longest packet, in bytes.
+const PACKET: usize = 2048;
+/// Room for replies that wait to be acknowledged, in bytes.
+const QUEUE: usize = 8192;
 
 /// The tables of an installed stub.
 #[derive(Clone, Copy)]
@@ -121,7 +126,13 @@ impl<const CLAIMS: usize> State<CLAIMS> {
     }
 
     /// From an exception to the session and back. Returns what DR7 shall hold.
-    pub fn serve(&mut self, frame: &mut Frame, live: Dr7, cause: Cause<'_>, pending: &Pending) -> Dr7 {
+    pub fn serve(
+        &mut self,
+        frame: &mut Frame,
+        live: Dr7,
+        cause: Cause<'_>,
+        pending: &Pending,
+    ) -> Dr7 {
         let working = self.tables.map(|tables| tables.working);
         let loaded = tables::store_idt();
         if Some(loaded) != working {
@@ -203,7 +214,8 @@ impl<const CLAIMS: usize> State<CLAIMS> {
                 self.firmware_idt = table;
                 stepped
             }
-            Begun::Exception(Event { vector: number, .. }) | Begun::Impossible(Event { vector: number, .. }) => {
+            Begun::Exception(Event { vector: number, .. })
+            | Begun::Impossible(Event { vector: number, .. }) => {
                 frame.vector = u64::from(number);
                 match frame.vector {
                     vector::BREAKPOINT if pending.is_requested() => {

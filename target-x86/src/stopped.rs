@@ -9,6 +9,7 @@ use crate::cpus;
 use crate::debug_regs::Registers;
 use crate::frame::Frame;
 use crate::memory::Linear;
+use crate::own_code;
 use crate::registers::{self, processor};
 use crate::step::system::is_canonical;
 
@@ -41,7 +42,7 @@ impl Memory for Stopped<'_> {
     }
 
     fn patch(&mut self, address: usize, bytes: &[u8]) -> usize {
-        Linear.patch(address, bytes)
+        own_code::patch(address, bytes)
     }
 }
 
@@ -73,7 +74,11 @@ impl Machine for Stopped<'_> {
         Ok(())
     }
 
-    fn read_registers(&mut self, cpu: CpuId, into: &mut X86_64Registers) -> Result<(), RegisterError> {
+    fn read_registers(
+        &mut self,
+        cpu: CpuId,
+        into: &mut X86_64Registers,
+    ) -> Result<(), RegisterError> {
         Self::check(cpu)?;
         registers::read(self.frame, into);
         Ok(())

@@ -1,114 +1,33 @@
 //! The static that the firmware makes, and all that it can be asked.
 //!
 //! Functions here run on the firmware's own stack, with interrupts off, under the working IDT
-//! (an access of theirs may fault) and under one lock. Exceptions that come meanwhile leave
-//! a note ([`pending`](crate::pending)); what they want is done as soon as the lock is free,
-//! by an INT3 of the library's own, which is also how the debugger is entered from here.
+//! (an access of theirs may fault) and under one lock. Exceptions that come meanwhile leave a
+//! note ([`pending`]), which is looked at as soon as the lock is free, in an exception again:
+//! an INT3 of the library's own, which is also how the debugger is entered from here.
 
-use core::fmt;
 use core::mem::size_of_val;
 
 use tetrarch::arbiter::{
-    self, Against, Arbiter, Condition, Handle, Handler, Owner, ProtectError, Protected, Region, Rejection, Request,
+    Against, Arbiter, Condition, Handle, Handler, Owner, ProtectError, Protected, Region,
+    Rejection, Request,
 };
 use tetrarch::bank::Bank;
 use tetrarch::session::Overheard;
-use tetrarch::target::monitor::Command;
 
 use crate::area::{self, Gates};
+use crate::config::Config;
 use crate::cpus::{self, HeldHere, Lock};
 use crate::debug_regs::{self, Registers};
+use crate::error::{ClaimError, InstallError};
 use crate::exception;
 use crate::frame::{Frame, vector};
-use crate::install::{Image, InstallError};
+use crate::install::Image;
 use crate::memory::Linear;
 use crate::panic::{self, Message};
 use crate::pending::{self, Pending};
 use crate::state::{State, Tables};
 use crate::tables;
-use crate::uart::{Port, Uart};
-
-/// The longest packet, in bytes.
-pub(crate) const PACKET: usize = 2048;
-/// Room for replies that wait to be acknowledged, in bytes.
-pub(crate) const QUEUE: usize = 8192;
-
-/// How the serial port interrupts. Without it a Ctrl-C is found by [`Stub::poll`] only.
-#[derive(Clone, Copy)]
-pub struct SerialInterrupt {
-    /// The vector that it arrives on, 32 or more.
-    pub vector: u8,
-    /// Tells the interrupt controller that it has been handled.
-    pub end_of_interrupt: fn(),
-}
-
-/// How the stub is set up.
-#[derive(Clone, Copy)]
-pub struct Config {
-    /// Reservations, and what the CPU can do.
-    pub arbiter: arbiter::Config,
-    /// Where the debugger is.
-    pub port: Port,
-    /// How the port interrupts while the target runs.
-    pub serial_interrupt: Option<SerialInterrupt>,
-    /// The firmware's own `monitor` commands.
-    pub commands: &'static [Command],
-    /// gdb's memory map, as XML; `None` for "all of it is RAM".
-    pub memory_map: Option<&'static str>,
-    /// Resets the machine, for `monitor reset` and gdb's `kill`.
-    pub reset: fn() -> !,
-}
-
-impl Config {
-    /// COM1 at 115,200 bits per second without an interrupt, no reservations, and a reset
-    /// through the chipset.
-    pub const DEFAULT: Self = Self {
-        arbiter: arbiter::Config::DEFAULT,
-        port: Port::COM1,
-        serial_interrupt: None,
-        commands: &[],
-        memory_map: None,
-        reset: cpus::reset,
-    };
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
-/// Why a claim could not be made, changed or released.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[expect(clippy::large_enum_variant, reason = "a rejection carries its figures")]
-pub enum ClaimError {
-    /// There is nobody to handle a hit: the stub has not been installed, or has handed off.
-    NotInstalled,
-    /// The call comes out of a claim's handler or a monitor command, which may not change
-    /// what they were called about.
-    Busy,
-    /// The arbiter refused.
-    Rejected(Rejection),
-}
-
-impl fmt::Display for ClaimError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotInstalled => f.write_str("the stub is not installed"),
-            Self::Busy => f.write_str("the stub is in the middle of an exception"),
-            Self::Rejected(rejection) => rejection.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for ClaimError {}
-
-impl From<HeldHere> for ClaimError {
-    fn from(_: HeldHere) -> Self {
-        Self::Busy
-    }
-}
+use crate::uart::Uart;
 
 /// A GDB stub and an arbiter, with room for `CLAIMS` claims. Make it a static.
 pub struct Stub<const CLAIMS: usize = 16> {
@@ -132,8 +51,7 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
     /// Puts the stub into an image: takes #DB, NMI, #BP, #GP, #PF, every exception that the
     /// image does not handle, and the serial port's interrupt.
     ///
-    /// The image's IDT is copied; gates that it changes later in its own have no effect, so
-    /// this comes after they are filled.
+    /// The image's IDT is copied: gates that it changes later have no effect.
     ///
     /// # Errors
     ///
@@ -172,7 +90,8 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
     /// As for [`install`](Self::install).
     unsafe fn bring_up(&'static self, config: Config, form: Form) -> Result<(), InstallError> {
         cpus::without_interrupts(|| {
-            let mut state = self.state.enter().map_err(|HeldHere| InstallError::AlreadyInstalled)?;
+            let mut state =
+                self.state.enter().map_err(|HeldHere| InstallError::AlreadyInstalled)?;
             if exception::is_installed() {
                 return Err(InstallError::AlreadyInstalled);
             }
@@ -185,8 +104,9 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
                 return Err(InstallError::RegistersInUse);
             }
             let image = Image::of_this_cpu()?;
-            let own = Region::new((&raw const *self).addr(), size_of_val(self))
-                .map(|region| Protected { region, name: "tetrarch's state", against: Against::Everything });
+            let own = Region::new((&raw const *self).addr(), size_of_val(self)).map(|region| {
+                Protected { region, name: "tetrarch's state", against: Against::Everything }
+            });
             state.arbiter.configure(config.arbiter).map_err(|_| InstallError::ClaimsLive)?;
             state.arbiter.assume_bank(cpus::current(), bank);
             for range in image.protected().chain(own) {
@@ -211,7 +131,8 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
             panic::set_port(config.port.base);
             state.uart = Some(uart);
             state.tables = Some(Tables { gates, working, image: image.idt });
-            state.end_of_interrupt = config.serial_interrupt.map(|interrupt| interrupt.end_of_interrupt);
+            state.end_of_interrupt =
+                config.serial_interrupt.map(|interrupt| interrupt.end_of_interrupt);
             state.reset = config.reset;
             state.session.set_commands(config.commands);
             if let Some(map) = config.memory_map {
@@ -249,13 +170,18 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
         })
     }
 
-    /// Moves a claim to another region or condition; until the new one is armed the old one is.
+    /// Moves a claim to another region or condition.
     ///
     /// # Errors
     ///
     /// If it is refused, the old one stays.
     #[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
-    pub fn modify(&self, handle: Handle, region: Region, condition: Condition) -> Result<(), ClaimError> {
+    pub fn modify(
+        &self,
+        handle: Handle,
+        region: Region,
+        condition: Condition,
+    ) -> Result<(), ClaimError> {
         self.change(|arbiter| {
             arbiter.modify(handle, region, condition)?;
             arbiter.remember(handle, &mut Linear);
@@ -316,7 +242,7 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
     /// # Errors
     ///
     /// There are too many ranges, or a claim is there already. Before the installation and out
-    /// of a handler it is [`ProtectError::TooMany`] as well: none can be added then.
+    /// of a handler none can be added: that is [`ProtectError::TooMany`], too.
     pub fn protect(&self, range: Protected) -> Result<(), ProtectError> {
         self.exclusively(|state| state.arbiter.protect(range)).unwrap_or(Err(ProtectError::TooMany))
     }
@@ -324,18 +250,17 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
     /// Looks at the serial port, and stops in the debugger if a client wants that. For
     /// firmware whose port does not interrupt: call it where nothing is half done.
     pub fn poll(&self) {
-        // Without a port there is nothing to look at, and a handler is in the debugger already.
-        let overheard = self.exclusively(State::overhear).unwrap_or(Overheard::Nothing);
-        match overheard {
+        match self.exclusively(State::overhear).unwrap_or(Overheard::Nothing) {
             Overheard::Nothing => {}
-            Overheard::Interrupt => cpus::without_interrupts(|| self.enter(pending::Request::Interrupt)),
+            Overheard::Interrupt => {
+                cpus::without_interrupts(|| self.enter(pending::Request::Interrupt))
+            }
             Overheard::Packet => cpus::without_interrupts(|| self.enter(pending::Request::Packet)),
         }
     }
 
-    /// Ends the debugger's session, releases every claim, turns DR7 off and puts the image's
-    /// own IDT back: what is to be done before the next stage is started. Where there is a
-    /// client, it finds its software breakpoints gone and nobody at home.
+    /// Ends the debugger's session, takes its software breakpoints out, releases every claim,
+    /// turns DR7 off and puts the image's own IDT back, for the next stage to be started.
     pub fn hand_off(&self) {
         cpus::without_interrupts(|| {
             if self.exclusively(|_| ()).is_ok() {
@@ -344,9 +269,9 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
         });
     }
 
-    /// Handles an exception whose frame the firmware's own entry has saved. `frame.vector` and
-    /// `frame.error` must be filled in; the registers in `frame` are what the context goes on
-    /// with. Interrupts must be off, and the stack one that no breakpoint is on.
+    /// Handles an exception whose frame the firmware's own entry has saved, `vector` and `error`
+    /// included; the context goes on with what is in `frame` then. Interrupts must be off, and
+    /// the stack needs 16 KiB (64 KiB if nothing is optimised) that no breakpoint is on.
     pub fn exception(&'static self, frame: &mut Frame) {
         exception::from_firmware(frame);
     }
@@ -358,26 +283,17 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
         exception::from_firmware(frame);
     }
 
-    /// Enters the stub from the firmware's own context. Interrupts are off, so that no other
-    /// INT3 can come in between and take the request for its own.
+    /// Enters the stub from the firmware's context. Interrupts are off, so that no other INT3
+    /// takes the request for its own.
     pub(crate) fn enter(&self, request: pending::Request) {
         self.pending.request(request);
-        breakpoint();
+        exception::breakpoint();
     }
 }
 
 /// Whether the image's IDT is replaced.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy)]
 enum Form {
     Install,
     Hook,
-}
-
-/// Stops in the debugger, as an INT3 that is compiled into the firmware. Without a stub in
-/// place it does what INT3 does.
-#[inline(always)]
-pub fn breakpoint() {
-    // SAFETY: #BP is handled by the stub, which returns here with every register as it was
-    // unless the debugger changed it; an image without one has its own handler or wants none.
-    unsafe { core::arch::asm!("int3", options(nostack)) };
 }

@@ -134,7 +134,13 @@ impl Gate {
         let middle = (handler >> 16 & 0xFFFF) as u128;
         let high = (handler >> 32) as u128;
         let target = low | middle << 48 | high << 64;
-        Self(target | (selector as u128) << 16 | ((stack & 7) as u128) << 32 | Self::PRESENT | Self::INTERRUPT)
+        Self(
+            target
+                | (selector as u128) << 16
+                | ((stack & 7) as u128) << 32
+                | Self::PRESENT
+                | Self::INTERRUPT,
+        )
     }
 
     /// The same gate on another stack.
@@ -149,7 +155,8 @@ impl Gate {
 
     /// Address of the handler.
     pub const fn offset(self) -> u64 {
-        (self.0 & 0xFFFF | (self.0 >> 48 & 0xFFFF) << 16 | (self.0 >> 64 & 0xFFFF_FFFF) << 32) as u64
+        (self.0 & 0xFFFF | (self.0 >> 48 & 0xFFFF) << 16 | (self.0 >> 64 & 0xFFFF_FFFF) << 32)
+            as u64
     }
 
     /// Code segment of the handler.
@@ -190,7 +197,10 @@ pub(crate) const fn interrupt_stack_offset(number: u8) -> usize {
 pub(crate) const fn task_descriptor(base: u64, length: usize) -> [u64; 2] {
     const PRESENT_AVAILABLE_TASK: u64 = 0x89 << 40;
     let limit = length as u64 - 1;
-    let low = limit & 0xFFFF | (base & 0xFF_FFFF) << 16 | PRESENT_AVAILABLE_TASK | (base >> 24 & 0xFF) << 56;
+    let low = limit & 0xFFFF
+        | (base & 0xFF_FFFF) << 16
+        | PRESENT_AVAILABLE_TASK
+        | (base >> 24 & 0xFF) << 56;
     [low, base >> 32]
 }
 

@@ -62,7 +62,8 @@ impl Special {
         }
     }
 
-    /// Writes it, unless the processor refuses.
+    /// Writes it, unless the processor refuses. A value that is not what it reads as
+    /// afterwards counts as refused too: emulators drop bits where a processor raises #GP.
     ///
     /// # Safety
     ///
@@ -86,7 +87,7 @@ impl Special {
             // SAFETY: passed on to the caller.
             Space::Model => unsafe { tetrarch_wrmsr(number, value) },
         };
-        if written == 0 { Err(Refused) } else { Ok(()) }
+        if written == 0 || self.read() != value { Err(Refused) } else { Ok(()) }
     }
 }
 

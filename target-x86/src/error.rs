@@ -1,0 +1,87 @@
+//! Why something that the firmware asked for could not be done.
+
+use core::fmt;
+
+use tetrarch::arbiter::{ProtectError, Rejection};
+
+use crate::cpus::HeldHere;
+use crate::uart::PortError;
+
+/// Why the stub could not be installed. No breakpoint is armed then, and the IDT is the
+/// image's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum InstallError {
+    /// A stub is in place already.
+    AlreadyInstalled,
+    /// The serial port cannot be used.
+    Port(PortError),
+    /// DR7 has breakpoints armed that no claim stands for; they would be lost. An image that
+    /// uses the registers itself claims them, after the installation.
+    RegistersInUse,
+    /// The image has no TSS, and more than 32 descriptors in its GDT.
+    GdtTooLarge,
+    /// TR names no TSS that could be read and written.
+    TaskState,
+    /// The image's TSS has fewer than three interrupt stacks left.
+    NoInterruptStacks,
+    /// The serial port's vector is that of an exception.
+    SerialVector,
+    /// There are claims already.
+    ClaimsLive,
+    /// A range that the exception path needs could not be protected.
+    Protect(ProtectError),
+}
+
+impl fmt::Display for InstallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlreadyInstalled => "a stub is already installed",
+            Self::Port(error) => return error.fmt(f),
+            Self::RegistersInUse => "debug registers are armed that nobody has claimed",
+            Self::GdtTooLarge => "the GDT has more descriptors than can be copied",
+            Self::TaskState => "the task register names no usable TSS",
+            Self::NoInterruptStacks => "the TSS has fewer than three unused interrupt stacks",
+            Self::SerialVector => "the serial port's vector is that of an exception",
+            Self::ClaimsLive => "there are claims already",
+            Self::Protect(ProtectError::TooMany) => "there are too many protected ranges",
+            Self::Protect(ProtectError::InUse(_)) => {
+                "a claim covers what the debug exception needs"
+            }
+        })
+    }
+}
+
+impl core::error::Error for InstallError {}
+
+/// Why a claim could not be made, changed or released.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[expect(clippy::large_enum_variant, reason = "a rejection carries its figures")]
+pub enum ClaimError {
+    /// There is nobody to handle a hit: the stub has not been installed, or has handed off.
+    NotInstalled,
+    /// The call comes out of a claim's handler or a monitor command, which may not change
+    /// what they were called about.
+    Busy,
+    /// The arbiter refused.
+    Rejected(Rejection),
+}
+
+impl fmt::Display for ClaimError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInstalled => f.write_str("the stub is not installed"),
+            Self::Busy => f.write_str("the stub is in the middle of an exception"),
+            Self::Rejected(rejection) => rejection.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ClaimError {}
+
+impl From<HeldHere> for ClaimError {
+    fn from(_: HeldHere) -> Self {
+        Self::Busy
+    }
+}

@@ -1,0 +1,116 @@
+//! Software breakpoints in code that the stub itself runs.
+//!
+//! The entry is protected, and a firmware can protect more ([`Stub::protect`]), but a library
+//! cannot know where the linker has put all of its code, and it shares functions such as
+//! `memcpy` with the firmware. An INT3 there would stop the stub in the middle of a stop, for
+//! good. So each patch is also noted here, where it can be read without the lock, and when
+//! the stub runs into one, the original byte goes back and execution goes on: the breakpoint
+//! has taken itself away. The session's own list still has it; removing it there later
+//! writes the same byte once more.
+//!
+//! On the working stack [`entry`](crate::entry) does that, in assembly, because any Rust
+//! function might be the one with the breakpoint. The rest, code that holds the lock on the
+//! firmware's stack, goes by [`step_aside`].
+//!
+//! [`Stub::protect`]: crate::Stub::protect
+
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+use tetrarch::machine::Memory;
+use tetrarch::patch::INT3;
+
+use crate::frame::Frame;
+use crate::memory::Linear;
+
+/// As many as a session can have.
+pub(crate) const CAPACITY: usize = 32;
+
+/// One patched byte; the entry knows this layout.
+#[repr(C, align(16))]
+pub(crate) struct Patch {
+    /// 0 for none: a patch at address 0 is not noted.
+    address: AtomicUsize,
+    original: AtomicU8,
+}
+
+pub(crate) const PATCH_SIZE: usize = size_of::<Patch>();
+pub(crate) const ORIGINAL: usize = offset_of!(Patch, original);
+
+/// The patches in memory.
+pub(crate) static PATCHES: [Patch; CAPACITY] =
+    [const { Patch { address: AtomicUsize::new(0), original: AtomicU8::new(0) } }; CAPACITY];
+
+fn find(address: usize) -> Option<&'static Patch> {
+    PATCHES.iter().find(|patch| patch.address.load(Ordering::Relaxed) == address)
+}
+
+/// Writes code, and notes an INT3 or forgets the one that was there.
+pub(crate) fn patch(address: usize, bytes: &[u8]) -> usize {
+    let mut original = [0];
+    let noted = match bytes {
+        [INT3] if Linear.read(address, &mut original) == 1 => find(0),
+        _ => None,
+    };
+    if let Some(patch) = noted {
+        // Complete before the INT3 is in memory: it may be in the very code that writes it.
+        patch.original.store(original[0], Ordering::Relaxed);
+        patch.address.store(address, Ordering::Relaxed);
+    }
+    let written = Linear.patch(address, bytes);
+    if noted.is_none() || written == 0 {
+        for offset in 0..bytes.len() {
+            if let Some(patch) = find(address.wrapping_add(offset)) {
+                patch.address.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+    written
+}
+
+/// Takes the software breakpoint away that `frame` has just run into, if it is one.
+#[must_use]
+pub(crate) fn step_aside(frame: &mut Frame) -> Outcome {
+    let address = (frame.rip as usize).wrapping_sub(1);
+    let Some(patch) = find(address) else { return Outcome::NotOurs };
+    let original = patch.original.load(Ordering::Relaxed);
+    patch.address.store(0, Ordering::Relaxed);
+    if Linear.patch(address, &[original]) == 0 {
+        return Outcome::NotOurs;
+    }
+    frame.rip = address as u64;
+    Outcome::Gone
+}
+
+/// What became of an INT3.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// It is gone, and the frame is at the instruction that it hid.
+    Gone,
+    /// It was not a noted patch.
+    NotOurs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_that_is_run_into_takes_itself_away() {
+        let code = [const { AtomicU8::new(0x90) }; 2];
+        let now = || code.each_ref().map(|byte| byte.load(Ordering::Relaxed));
+        let address = code.as_ptr().addr();
+        let mut frame = Frame { rip: address as u64 + 1, ..Frame::ZERO };
+
+        assert_eq!(step_aside(&mut frame), Outcome::NotOurs);
+        assert_eq!(patch(address, &[INT3]), 1);
+        assert_eq!(now(), [INT3, 0x90]);
+        assert_eq!(step_aside(&mut frame), Outcome::Gone);
+        assert_eq!((now(), frame.rip), ([0x90, 0x90], address as u64));
+
+        let mut frame = Frame { rip: address as u64 + 1, ..Frame::ZERO };
+        assert_eq!(patch(address, &[INT3]), 1);
+        assert_eq!(patch(address, &[0x90]), 1);
+        assert_eq!(step_aside(&mut frame), Outcome::NotOurs);
+    }
+}
