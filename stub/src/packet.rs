@@ -239,6 +239,9 @@ fn decide<'a>(
         Name::Continue | Name::ContinueWithSignal | Name::Step | Name::StepWithSignal => {
             return resume::plain(name, payload, limits).map(Checked::Forward);
         }
+        Name::ReadMemory => {
+            return data::read_memory(arguments, payload, limits).map(Checked::Forward);
+        }
         Name::Insert | Name::Remove => {
             return data::breakpoint(name, arguments, payload, limits);
         }
@@ -249,7 +252,6 @@ fn decide<'a>(
         Name::WriteRegisters => data::all_registers(arguments, limits)?,
         Name::ReadRegister => data::register_number(arguments, limits).map(|_| ())?,
         Name::WriteRegister => data::register_value(arguments, limits)?,
-        Name::ReadMemory => data::read_memory(arguments, limits)?,
         Name::WriteMemory => data::write_memory(arguments, limits)?,
         Name::WriteBinary => data::write_binary(arguments, limits)?,
         Name::Detach => thread::optional_process_after(arguments, b';')?,
@@ -265,4 +267,16 @@ fn decide<'a>(
 
 fn as_sent(name: Name, payload: &[u8]) -> Packet<'_> {
     Packet { name, text: Text::AsSent(payload) }
+}
+
+/// The same request in other words, put together from `pieces`.
+fn rewritten<'a>(name: Name, pieces: &[&[u8]], limits: &Limits) -> Result<Packet<'a>, Errno> {
+    let mut text = heapless::Vec::<u8, REWRITTEN>::new();
+    for piece in pieces {
+        text.extend_from_slice(piece).map_err(|_| Errno::TooLong)?;
+    }
+    if text.len() + ENVELOPE > limits.packet {
+        return Err(Errno::TooLong);
+    }
+    Ok(Packet { name, text: Text::Rewritten(text) })
 }

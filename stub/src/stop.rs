@@ -13,8 +13,8 @@ use gdbstub::target::ext::breakpoints::WatchKind;
 use heapless::String;
 use num_traits::PrimInt;
 
-use crate::hit::Stopped;
 use crate::dr::{Dr6, Dr7};
+use crate::hit::Stopped;
 use crate::watch::{Kind, Report};
 
 /// Room for one line about a stop; what does not fit is cut off.

@@ -26,7 +26,11 @@ fn a_client_that_attaches_to_a_running_target_gets_its_answer_and_no_stop_reply(
 
 #[test]
 fn each_watchpoint_is_armed_at_resume_and_reported_by_the_clients_address() {
-    let kinds = [("Z2", "watch", Condition::Write), ("Z3", "rwatch", Condition::ReadWrite), ("Z4", "awatch", Condition::ReadWrite)];
+    let kinds = [
+        ("Z2", "watch", Condition::Write),
+        ("Z3", "rwatch", Condition::ReadWrite),
+        ("Z4", "awatch", Condition::ReadWrite),
+    ];
     for (packet, word, condition) in kinds {
         let mut bench = Bench::attached(2, 0);
         let address = WRITABLE + 8;
@@ -238,7 +242,10 @@ fn a_guard_that_stops_is_named_on_the_console_and_the_client_survives_it() {
     let replies = bench.debug_exception(1);
     assert_eq!(replies.len(), 2, "{replies:?}");
     let text = console(&replies[0][1..]);
-    assert!(text.starts_with("tetrarch: stopped by null-guard: read/write at 0x101000+8"), "{text}");
+    assert!(
+        text.starts_with("tetrarch: stopped by null-guard: read/write at 0x101000+8"),
+        "{text}"
+    );
     assert_eq!(replies[1], "T05thread:p01.01;");
     assert!(bench.monitor("stop").starts_with("stopped by null-guard"));
     // Nothing that the client says in its own name touches the guard.

@@ -7,7 +7,8 @@
 //!
 //! * does it itself where running it would lose control or show the stub: HLT and MWAIT would
 //!   sleep; SYSCALL and INT n would store the wrong flags; LIDT would send its own trap to
-//!   the new table, and SIDT would store the stub's; MOV SS would put the trap off;
+//!   the new table, and SIDT would store the stub's; MOV SS, and STI in QEMU, would put the
+//!   trap off;
 //! * otherwise sets the two flags and remembers what they were.
 //!
 //! [`finish`] puts them right afterwards, by what that instruction does with them. If a fault
@@ -127,6 +128,7 @@ pub fn begin(frame: &mut Frame, memory: &mut impl Memory, system: &System) -> Be
     // to refuse it.
     let done = match kind {
         Kind::Sleep => emulation.sleep(),
+        Kind::SetInterruptFlag => emulation.set_interrupt_flag(),
         Kind::SystemCall => emulation.system_call(),
         Kind::Interrupt(number) => Some(emulation.interrupt(number)),
         Kind::LoadIdt(place) => emulation.load_idt(place),
@@ -145,7 +147,7 @@ pub fn begin(frame: &mut Frame, memory: &mut impl Memory, system: &System) -> Be
 /// Sets the flags for one instruction.
 fn arm(frame: &mut Frame, kind: Kind, privilege: u8) -> Pending {
     let effect = match kind {
-        Kind::ChangeInterruptFlag => Effect::ChangesInterruptFlag,
+        Kind::SetInterruptFlag | Kind::ChangeInterruptFlag => Effect::ChangesInterruptFlag,
         Kind::ClearInterruptFlag => Effect::ClearsInterruptFlag,
         Kind::PushFlags => Effect::PushesFlags,
         Kind::LoadFlags => Effect::LoadsFlags,
@@ -186,7 +188,7 @@ pub fn finish(
     if !executed {
         assume(frame, HELD, before);
     } else {
-        let loads_interrupt_flag = u64::from(privilege) <= before >> 12 & 3;
+        let loads_interrupt_flag = emulate::may_change_interrupt_flag(before, privilege);
         match effect {
             Effect::None => assume(frame, HELD, before),
             Effect::PushesFlags => {

@@ -1,17 +1,37 @@
 //! Packets that read or write memory and registers, and breakpoints.
 
-use super::field::{after, binary, hex, number, region, split};
-use super::{Checked, Errno, Limits, Name, Reply, as_sent};
+use core::num::NonZeroUsize;
+
+use super::field::{HEX_DIGITS, after, binary, hex, number, region, shown, split};
+use super::{Checked, Errno, Limits, Name, Packet, Reply, as_sent, rewritten};
 use crate::link::ENVELOPE;
 
 /// `m address,length`
 ///
-/// gdbstub sends the answer in pieces of its buffer, but the link keeps it as one frame:
-/// it must be as short as any other.
-pub(super) fn read_memory(arguments: &[u8], limits: &Limits) -> Result<(), Errno> {
+/// The answer must fit into one frame, so a longer read becomes a shorter one, as the
+/// protocol allows: the client asks for the rest. gdb takes PacketSize for the length of the
+/// payload alone, so the reads of its large transfers are each a few bytes too long.
+pub(super) fn read_memory<'a>(
+    arguments: &'a [u8],
+    payload: &'a [u8],
+    limits: &Limits,
+) -> Result<Packet<'a>, Errno> {
     let length = region(arguments, limits)?;
-    let longest = limits.packet.saturating_sub(ENVELOPE) / 2;
-    if length > longest { Err(Errno::Invalid) } else { Ok(()) }
+    match NonZeroUsize::new(limits.packet.saturating_sub(ENVELOPE) / 2) {
+        Some(longest) if longest.get() < length => {
+            let (address, _) = split(arguments, b',')?;
+            shorter(address, longest, limits)
+        }
+        Some(_) | None => Ok(as_sent(Name::ReadMemory, payload)),
+    }
+}
+
+fn shorter<'a>(address: &[u8], length: NonZeroUsize, limits: &Limits) -> Result<Packet<'a>, Errno> {
+    // Zeros in front mean nothing, and there may be as many of them as fit into a packet.
+    let zeros = address.iter().take_while(|digit| **digit == b'0').count();
+    let address = address.get(zeros..).unwrap_or_default();
+    let mut digits = [0; HEX_DIGITS];
+    rewritten(Name::ReadMemory, &[b"m0", address, b",", shown(length, &mut digits)], limits)
 }
 
 /// `M address,length:digits`

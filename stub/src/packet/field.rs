@@ -1,6 +1,9 @@
 //! The pieces that packets are made of.
 
+use core::num::NonZeroUsize;
+
 use super::{Errno, Limits};
+use crate::link::digit;
 
 /// Checks that nothing follows.
 pub(super) fn nothing_more(text: &[u8]) -> Result<(), Errno> {
@@ -71,4 +74,17 @@ pub(super) fn binary(text: &[u8], length: usize) -> Result<(), Errno> {
         count += 1;
     }
     if count == length { Ok(()) } else { Err(Errno::Invalid) }
+}
+
+/// How many digits the largest number has.
+pub(super) const HEX_DIGITS: usize = 2 * size_of::<usize>();
+
+/// The shortest hexadecimal form of a number.
+pub(super) fn shown(number: NonZeroUsize, digits: &mut [u8; HEX_DIGITS]) -> &[u8] {
+    let count = (usize::BITS - number.leading_zeros()).div_ceil(4) as usize;
+    for (place, written) in digits.iter_mut().take(count).enumerate() {
+        let value = number.get() >> (4 * (count - 1 - place)) & 0xF;
+        *written = digit(value as u8);
+    }
+    digits.get(..count).unwrap_or_default()
 }

@@ -12,10 +12,9 @@
 
 use core::num::NonZeroUsize;
 
-use super::field::{after, number, split};
+use super::field::{HEX_DIGITS, after, number, shown, split};
 use super::thread::{Process, Thread, ThreadId};
-use super::{Errno, Limits, Name, Packet, REWRITTEN, Text};
-use crate::link::{ENVELOPE, digit};
+use super::{Errno, Limits, Name, Packet, Text, rewritten};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Motion {
@@ -147,27 +146,6 @@ fn step<'a>(
     thread: NonZeroUsize,
     limits: &Limits,
 ) -> Result<Packet<'a>, Errno> {
-    let mut digits = [0; 2 * size_of::<usize>()];
-    rewritten(name, &[b"vCont;", verb, b":", hex(thread, &mut digits), b";c"], limits)
-}
-
-fn rewritten<'a>(name: Name, pieces: &[&[u8]], limits: &Limits) -> Result<Packet<'a>, Errno> {
-    let mut text = heapless::Vec::<u8, REWRITTEN>::new();
-    for piece in pieces {
-        text.extend_from_slice(piece).map_err(|_| Errno::TooLong)?;
-    }
-    if text.len() + ENVELOPE > limits.packet {
-        return Err(Errno::TooLong);
-    }
-    Ok(Packet { name, text: Text::Rewritten(text) })
-}
-
-/// The shortest hexadecimal form of a number.
-fn hex(number: NonZeroUsize, digits: &mut [u8; 2 * size_of::<usize>()]) -> &[u8] {
-    let shown = (usize::BITS - number.leading_zeros()).div_ceil(4) as usize;
-    for (place, written) in digits.iter_mut().take(shown).enumerate() {
-        let value = number.get() >> (4 * (shown - 1 - place)) & 0xF;
-        *written = digit(value as u8);
-    }
-    digits.get(..shown).unwrap_or_default()
+    let mut digits = [0; HEX_DIGITS];
+    rewritten(name, &[b"vCont;", verb, b":", shown(thread, &mut digits), b";c"], limits)
 }

@@ -53,8 +53,7 @@ impl Client {
         };
         self.phase = Phase::Commanding;
         self.thread_ids = thread_ids;
-        self.vocabulary =
-            Vocabulary { swbreak: offers(b"swbreak+"), hwbreak: offers(b"hwbreak+") };
+        self.vocabulary = Vocabulary { swbreak: offers(b"swbreak+"), hwbreak: offers(b"hwbreak+") };
         event::emit(&Event::SessionOpened);
     }
 

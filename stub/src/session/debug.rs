@@ -28,10 +28,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         let cpu = machine.cpu();
         let next = machine.program_counter(cpu).unwrap_or_default();
         let delivery = arbiter.deliver(cpu, status, live, next, machine);
-        let executed = delivery
-            .windows
-            .iter()
-            .any(|(_, window)| window.condition() == Condition::Execute && window.address() == next);
+        let executed = delivery.windows.iter().any(|(_, window)| {
+            window.condition() == Condition::Execute && window.address() == next
+        });
         self.stop.program_counter = next;
         self.stop.reported = executed.then_some(next);
 
@@ -45,7 +44,11 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         let cause = Cause::Debug { status, live };
         match (reason, delivery.stops.first()) {
             (Some(reason), Some(stopped)) => {
-                let text = stop::by_owner(stopped, delivery.stops.len() - 1 + delivery.further_stops, next);
+                let text = stop::by_owner(
+                    stopped,
+                    delivery.stops.len() - 1 + delivery.further_stops,
+                    next,
+                );
                 self.announce(arbiter, machine, reason, text)
             }
             (Some(reason), None) => self.enter(arbiter, machine, reason, stop::by(reason, &cause)),
@@ -132,7 +135,5 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
 /// Whether the exception came from an INT1 just executed.
 fn is_int1(memory: &mut impl Machine, status: Dr6, next: usize) -> bool {
     let mut opcode = [0];
-    status == Dr6::RESET
-        && memory.read(next.wrapping_sub(1), &mut opcode) == 1
-        && opcode == [INT1]
+    status == Dr6::RESET && memory.read(next.wrapping_sub(1), &mut opcode) == 1 && opcode == [INT1]
 }

@@ -99,7 +99,8 @@ fn introduce<'b, 's, 'd, M: Machine, const QUEUE: usize, const CLAIMS: usize, co
     scratch: &'b mut [u8],
     client: &Client,
 ) -> Option<StateMachine<'b, 's, 'd, M, QUEUE, CLAIMS, CPUS>> {
-    let stub = GdbStubBuilder::new(FrameSink::discard()).with_packet_buffer(scratch).build().ok()?;
+    let stub =
+        GdbStubBuilder::new(FrameSink::discard()).with_packet_buffer(scratch).build().ok()?;
     let state = stub.run_state_machine(target).ok()?;
     let state = feed(state, target, client.thread_ids.replay())?;
     let state = feed(state, target, select('g', client.access).as_bytes())?;

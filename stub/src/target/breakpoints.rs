@@ -1,11 +1,11 @@
 //! `Z` and `z` packets: software breakpoints to the patches, the rest to the watch book.
 
 use gdbstub::arch::Arch;
+use gdbstub::target::TargetResult;
 use gdbstub::target::ext::breakpoints::{
     Breakpoints, HwBreakpoint, HwBreakpointOps, HwWatchpoint, HwWatchpointOps, SwBreakpoint,
     SwBreakpointOps, WatchKind,
 };
-use gdbstub::target::TargetResult;
 
 use super::refusal::Refusal;
 use super::{Debuggee, linear};
@@ -37,7 +37,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS,
 }
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Breakpoints
-    for Debuggee<'_, M, CLAIMS, CPUS> {
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
     fn support_sw_breakpoint(&mut self) -> Option<SwBreakpointOps<'_, Self>> {
         Some(self)
     }
@@ -52,7 +53,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Breakpoints
 }
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize> SwBreakpoint
-    for Debuggee<'_, M, CLAIMS, CPUS> {
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
     fn add_sw_breakpoint(
         &mut self,
         address: <Self::Arch as Arch>::Usize,
@@ -86,7 +88,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> SwBreakpoint
 }
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize> HwBreakpoint
-    for Debuggee<'_, M, CLAIMS, CPUS> {
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
     // gdb's kind is the length of a software breakpoint on this architecture, always 1; it says
     // nothing about a hardware one.
     fn add_hw_breakpoint(
@@ -107,7 +110,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> HwBreakpoint
 }
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize> HwWatchpoint
-    for Debuggee<'_, M, CLAIMS, CPUS> {
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
     fn add_hw_watchpoint(
         &mut self,
         address: <Self::Arch as Arch>::Usize,

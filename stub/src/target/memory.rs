@@ -47,7 +47,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS,
 }
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MemoryMap
-    for Debuggee<'_, M, CLAIMS, CPUS> {
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
     fn memory_map_xml(
         &self,
         offset: u64,
@@ -71,4 +72,3 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MemoryMap
 /// look there at all.
 pub(crate) const EVERYTHING: &str = "<memory-map><memory type=\"ram\" start=\"0x0\" \
      length=\"0xffffffffffffffff\"/></memory-map>";
-

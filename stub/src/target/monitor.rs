@@ -62,7 +62,11 @@ impl Write for Pieces<'_> {
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MonitorCmd
     for Debuggee<'_, M, CLAIMS, CPUS>
 {
-    fn handle_monitor_cmd(&mut self, line: &[u8], out: ConsoleOutput<'_>) -> Result<(), Infallible> {
+    fn handle_monitor_cmd(
+        &mut self,
+        line: &[u8],
+        out: ConsoleOutput<'_>,
+    ) -> Result<(), Infallible> {
         let mut out = Pieces { out, piece: String::new() };
         let line = core::str::from_utf8(line).unwrap_or_default().trim();
         let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));

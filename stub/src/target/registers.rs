@@ -60,7 +60,11 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadBase
     }
 
     fn list_active_threads(&mut self, found: &mut dyn FnMut(Tid)) -> Result<(), Infallible> {
-        (0..CPUS).filter_map(|cpu| u16::try_from(cpu).ok()).map(CpuId).map(thread_of).for_each(found);
+        (0..CPUS)
+            .filter_map(|cpu| u16::try_from(cpu).ok())
+            .map(CpuId)
+            .map(thread_of)
+            .for_each(found);
         Ok(())
     }
 

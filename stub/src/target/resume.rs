@@ -44,7 +44,8 @@ impl Orders {
 }
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadResume
-    for Debuggee<'_, M, CLAIMS, CPUS> {
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
     fn resume(&mut self) -> Result<(), Infallible> {
         Ok(())
     }
@@ -74,7 +75,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadResume
 }
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadSingleStep
-    for Debuggee<'_, M, CLAIMS, CPUS> {
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
     fn set_resume_action_step(&mut self, _: Tid, _: Option<Signal>) -> Result<(), Infallible> {
         self.debugger.orders.action = Action::Step;
         Ok(())
@@ -82,7 +84,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadSingleStep
 }
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadRangeStepping
-    for Debuggee<'_, M, CLAIMS, CPUS> {
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
     fn set_resume_action_range_step(
         &mut self,
         _: Tid,
@@ -96,7 +99,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadRangeSteppin
 }
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadSchedulerLocking
-    for Debuggee<'_, M, CLAIMS, CPUS> {
+    for Debuggee<'_, M, CLAIMS, CPUS>
+{
     fn set_resume_action_scheduler_lock(&mut self) -> Result<(), Infallible> {
         Ok(())
     }

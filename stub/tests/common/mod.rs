@@ -150,11 +150,7 @@ impl Bench {
         for byte in frame(payload.as_bytes()) {
             heard = self.session.overhear(byte);
         }
-        if heard == Overheard::Packet {
-            self.stop(Cause::Packet)
-        } else {
-            self.drain()
-        }
+        if heard == Overheard::Packet { self.stop(Cause::Packet) } else { self.drain() }
     }
 
     /// A packet to the stopped target, and the payloads that it is answered with.

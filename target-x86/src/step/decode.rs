@@ -35,7 +35,9 @@ pub enum Kind {
     Plain,
     /// HLT, MWAIT, MWAITX: sleep until an interrupt comes.
     Sleep,
-    /// STI and CLI.
+    /// STI, after which an emulator delays the trap by an instruction.
+    SetInterruptFlag,
+    /// CLI.
     ChangeInterruptFlag,
     /// SYSENTER, which clears IF whatever the privilege is.
     ClearInterruptFlag,
@@ -122,7 +124,8 @@ fn instruction(reader: &mut Reader, mode: Mode) -> Option<Kind> {
         0xcc => Kind::Interrupt(3),
         0xcd => Kind::Interrupt(reader.byte()?),
         0xf4 => Kind::Sleep,
-        0xfa | 0xfb => Kind::ChangeInterruptFlag,
+        0xfa => Kind::ChangeInterruptFlag,
+        0xfb => Kind::SetInterruptFlag,
         0x0f => match reader.byte()? {
             0x01 => system_group(reader, &prefixes, mode)?,
             0x05 if mode == Mode::Long => Kind::SystemCall,

@@ -34,6 +34,15 @@ impl<M: Memory> Emulation<'_, M> {
         (self.privilege == 0).then(|| self.advance(Begun::Completed))
     }
 
+    /// STI, where it sets IF itself. The processor holds interrupts back for one more
+    /// instruction, and QEMU's TCG the trap of the step as well: it would come one late.
+    pub fn set_interrupt_flag(&mut self) -> Option<Begun> {
+        may_change_interrupt_flag(self.frame.rflags, self.privilege).then(|| {
+            self.frame.set(flag::INTERRUPT);
+            self.advance(Begun::Completed)
+        })
+    }
+
     /// SYSCALL (Intel SDM vol. 2B): RCX and R11 take the return address and the flags, and
     /// everything else comes out of model-specific registers. It does not look at the
     /// segments that it loads, but the IRET out of the stub does.
@@ -132,3 +141,8 @@ impl<M: Memory> Emulation<'_, M> {
 
 #[cfg(test)]
 mod tests;
+
+/// Whether STI, CLI and POPF reach IF: CPL ≤ IOPL.
+pub fn may_change_interrupt_flag(rflags: u64, privilege: u8) -> bool {
+    u64::from(privilege) <= rflags >> 12 & 3
+}

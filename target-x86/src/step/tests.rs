@@ -133,13 +133,16 @@ fn a_step_leaves_what_the_instruction_alone_would() {
             execute(model, code.len(), &mut alone, &mut expected);
 
             let mut stepped = context.clone();
-            let Begun::Armed(pending) = begin(&mut stepped, &mut memory, &system()) else {
-                panic!("{code:x?} is not for emulation");
-            };
-            assert_eq!(stepped.rflags & HELD, flag::TRAP, "{code:x?}");
-            execute(model, code.len(), &mut stepped, &mut memory);
-            let status = Dr6::from_bits(Dr6::RESET.bits() | 1 << 14);
-            assert_eq!(finish(pending, &mut stepped, &mut memory, status), Finished::Debug);
+            match begin(&mut stepped, &mut memory, &system()) {
+                Begun::Completed if model == Model::SetInterrupt => {}
+                Begun::Armed(pending) => {
+                    assert_eq!(stepped.rflags & HELD, flag::TRAP, "{code:x?}");
+                    execute(model, code.len(), &mut stepped, &mut memory);
+                    let status = Dr6::from_bits(Dr6::RESET.bits() | 1 << 14);
+                    assert_eq!(finish(pending, &mut stepped, &mut memory, status), Finished::Debug);
+                }
+                other => panic!("{code:x?}: {other:?}"),
+            }
 
             let before = context.rflags;
             assert_eq!(state(&stepped), state(&alone), "{code:x?} with {before:x}, {image:x}");
@@ -158,13 +161,16 @@ fn sysret_would_not_trap_without_tf_in_r11() {
 
 #[test]
 fn a_fault_pushes_the_flags_of_before() {
-    for (code, _) in INSTRUCTIONS {
+    for (code, model) in INSTRUCTIONS {
         for (context, image) in contexts() {
             let mut memory = with_image(code, image);
             let untouched = memory.clone();
             let mut stepped = context.clone();
-            let Begun::Armed(pending) = begin(&mut stepped, &mut memory, &system()) else {
-                panic!("{code:x?} is not for emulation");
+            let pending = match begin(&mut stepped, &mut memory, &system()) {
+                Begun::Armed(pending) => pending,
+                // It was carried out, and there is nothing left that could fault or hit.
+                Begun::Completed if model == Model::SetInterrupt => continue,
+                other => panic!("{code:x?}: {other:?}"),
             };
             stepped.set(flag::RESUME);
             (stepped.vector, stepped.error) = (vector::PROTECTION, 0x18);
@@ -182,13 +188,16 @@ fn a_fault_pushes_the_flags_of_before() {
 
 #[test]
 fn an_execute_breakpoint_comes_before_the_instruction() {
-    for (code, _) in INSTRUCTIONS {
+    for (code, model) in INSTRUCTIONS {
         for (context, image) in contexts() {
             let mut memory = with_image(code, image);
             let untouched = memory.clone();
             let mut stepped = context.clone();
-            let Begun::Armed(pending) = begin(&mut stepped, &mut memory, &system()) else {
-                panic!("{code:x?} is not for emulation");
+            let pending = match begin(&mut stepped, &mut memory, &system()) {
+                Begun::Armed(pending) => pending,
+                // It was carried out, and there is nothing left that could fault or hit.
+                Begun::Completed if model == Model::SetInterrupt => continue,
+                other => panic!("{code:x?}: {other:?}"),
             };
             let status = Dr6::from_bits(Dr6::RESET.bits() | 1);
             assert_eq!(finish(pending, &mut stepped, &mut memory, status), Finished::Debug);

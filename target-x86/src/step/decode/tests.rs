@@ -21,7 +21,7 @@ fn instructions_are_told_apart_by_their_opcode() {
         (&[0x0f, 0x01, 0xc9], Kind::Sleep),
         (&[0x0f, 0x01, 0xfb], Kind::Sleep),
         (&[0xfa], Kind::ChangeInterruptFlag),
-        (&[0xfb], Kind::ChangeInterruptFlag),
+        (&[0xfb], Kind::SetInterruptFlag),
         (&[0x0f, 0x34], Kind::ClearInterruptFlag),
         (&[0x9c], Kind::PushFlags),
         (&[0x9d], Kind::LoadFlags),
