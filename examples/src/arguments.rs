@@ -21,7 +21,7 @@ impl Arguments {
         let mut arguments = Self { bytes: [0; CAPACITY], length: 0 };
         while !string.is_null() && arguments.length < CAPACITY {
             // SAFETY: no zero byte was met before this offset, so it is still in the string.
-            let byte = unsafe { string.add(arguments.length).read() };
+            let byte = unsafe { string.wrapping_add(arguments.length).read() };
             if byte == 0 {
                 break;
             }

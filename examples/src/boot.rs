@@ -5,7 +5,7 @@
 //! in protected mode, paging off, with EBX pointing to a `start_info` block. From there:
 //! clear `.bss`, map the first 1 GiB to itself (4 KiB pages up to 4 MiB, so that single
 //! pages can be protected; 2 MiB pages above), switch on SSE, write protection for ring 0
-//! and long mode, load a GDT, call [`boot_main`].
+//! and long mode, load a GDT, call `boot_main`.
 
 use core::arch::global_asm;
 
@@ -113,7 +113,10 @@ global_asm!(
         ljmpl $0x08, $long_entry
 
     .code64
+    .cfi_sections .debug_frame
     long_entry:
+        .cfi_startproc
+        .cfi_undefined rip          # gdb: the outermost frame
         movl $0x10, %eax
         movl %eax, %ds
         movl %eax, %es
@@ -126,6 +129,7 @@ global_asm!(
         xorl %ebp, %ebp
         call {boot_main}
         ud2
+        .cfi_endproc
 
     .section .data.gdt, "aw"
     .balign 8

@@ -86,7 +86,8 @@ static TABLE: Table = Table(UnsafeCell::new([Gate::MISSING; 256]));
 pub(crate) fn start() {
     set_handler(FIRST_VECTOR, timer_interrupt);
     set_handler(SPURIOUS_VECTOR, spurious_interrupt);
-    let pointer = TablePointer { limit: size_of::<[Gate; 256]>() as u16 - 1, base: TABLE.0.get() as u64 };
+    let pointer =
+        TablePointer { limit: size_of::<[Gate; 256]>() as u16 - 1, base: TABLE.0.get() as u64 };
     // SAFETY: the table lives for ever and its gates are valid or marked missing.
     unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(nostack, preserves_flags)) };
 

@@ -17,7 +17,7 @@ pub unsafe fn write(port: u16, value: u8) {
 ///
 /// # Safety
 ///
-/// As for [`write`]: a read can have effects too.
+/// As for [`write()`]: a read can have effects too.
 pub unsafe fn read(port: u16) -> u8 {
     let value;
     // SAFETY: the caller vouches for the device.

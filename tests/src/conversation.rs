@@ -102,7 +102,7 @@ impl Conversation {
                 return Ok(text);
             }
             // Lines before the last one cannot hold the prompt any more.
-            searched = self.pending.rfind('\n').unwrap_or(0);
+            searched = self.pending.rfind('\n').map_or(0, |end| end + 1);
             self.show(searched);
             match self.output.recv_timeout(LIMIT) {
                 Ok(bytes) => self.pending.push_str(&String::from_utf8_lossy(&bytes)),

@@ -37,8 +37,16 @@ impl Gdb {
         let directory = tempfile::Builder::new().prefix("tetrarch-").tempdir()?;
         let packets = directory.path().join("packets");
         let mut command = plain(image);
-        command.args(["-ex", &format!("set remotelogfile {}", packets.display())]);
-        command.args(["-ex", &format!("set prompt {PROMPT}")]);
+        // Not `set remotelogfile`: gdb 13 closes that one as soon as a resume fails.
+        for setting in [
+            format!("logging file {}", packets.display()),
+            "logging debugredirect on".to_owned(),
+            "debug remote on".to_owned(),
+            "logging enabled on".to_owned(),
+            format!("prompt {PROMPT}"),
+        ] {
+            command.args(["-ex", &format!("set {setting}")]);
+        }
         let mut conversation = Conversation::start(command, Echo::Silent)?;
         conversation.read_until(PROMPT)?;
         // Only now: what gdb says when it starts is of no interest.
@@ -89,7 +97,8 @@ impl Gdb {
             let mut new = Vec::new();
             packets.read_to_end(&mut new)?;
             let new = String::from_utf8_lossy(&new);
-            let resumed = new.split_once("$vCont;c").is_some_and(|(_, after)| after.contains("\nr +"));
+            let resumed =
+                new.split_once("$vCont;c").is_some_and(|(_, after)| after.contains("Received Ack"));
             Ok(resumed.then_some(()))
         })
         .with_context(|| self.evidence())
@@ -112,7 +121,8 @@ impl Gdb {
     pub fn number(&mut self, expression: &str) -> Result<u64> {
         let output = self.value(&format!("/x {expression}"))?;
         let digits = output.trim_start_matches("0x");
-        u64::from_str_radix(digits, 16).with_context(|| format!("{expression} is {output}, no number"))
+        u64::from_str_radix(digits, 16)
+            .with_context(|| format!("{expression} is {output}, no number"))
     }
 
     /// Fails, with what was said on both sides, unless `output` contains `text`.
@@ -137,10 +147,12 @@ impl Gdb {
         )
     }
 
-    /// The bytes on the serial line so far, as gdb logs them (`w` written, `r` read).
+    /// The packets so far, as gdb logs them, and its own output between them.
     pub fn packets(&self) -> String {
         // No packet yet, no file.
-        fs::read(&self.packets).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        fs::read(&self.packets)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -148,7 +160,14 @@ impl Gdb {
 pub(crate) fn plain(image: &Image) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(["-nx", "-q"]);
-    for setting in ["pagination off", "confirm off", "width 0", "height 0", "style enabled off", "debuginfod enabled off"] {
+    for setting in [
+        "pagination off",
+        "confirm off",
+        "width 0",
+        "height 0",
+        "style enabled off",
+        "debuginfod enabled off",
+    ] {
         command.args(["-iex", &format!("set {setting}")]);
     }
     command.arg(image.path());

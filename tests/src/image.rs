@@ -48,7 +48,9 @@ impl Image {
 
 /// The workspace's directory.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package is a folder of the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("this package is a folder of the workspace")
 }
 
 fn build(name: &str) -> Result<PathBuf> {

@@ -27,7 +27,11 @@ struct Shared {
 impl Log {
     /// Decodes what comes from `stream`, on a thread that ends with the stream. `elf` is
     /// the image, which holds the text that defmt left out of the log.
-    pub fn follow(elf: &[u8], mut stream: impl Read + Send + 'static, mut listener: Listener) -> Result<Self> {
+    pub fn follow(
+        elf: &[u8],
+        mut stream: impl Read + Send + 'static,
+        mut listener: Listener,
+    ) -> Result<Self> {
         let table = Table::parse(elf)?.context("the image has no defmt section")?;
         let log = Self::default();
         let shared = Arc::clone(&log.shared);

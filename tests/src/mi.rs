@@ -45,7 +45,10 @@ impl Mi {
     pub fn attach(image: &Image, qemu: &Qemu) -> Result<Self> {
         let mut command = plain(image);
         command.arg("--interpreter=mi3");
-        let mut mi = Self { conversation: Conversation::start(command, Echo::Silent)?, stops: VecDeque::new() };
+        let mut mi = Self {
+            conversation: Conversation::start(command, Echo::Silent)?,
+            stops: VecDeque::new(),
+        };
         mi.conversation.read_until(PROMPT)?;
         mi.command("-gdb-set mi-async on")?;
         mi.command(&format!("-target-select remote {}", qemu.address()))?;

@@ -3,6 +3,7 @@
 //! QEMU's gdb port does not show debug registers; `info registers` on its monitor does,
 //! also while the image runs. The monitor is spoken to in QMP, one JSON object a line.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 
@@ -75,6 +76,20 @@ impl Monitor {
         text.split("CPU#").skip(1).map(Registers::parse).collect()
     }
 
+    /// Reads the image's memory, also while it runs.
+    pub fn memory(&mut self, address: u64, length: usize) -> Result<Vec<u8>> {
+        let file = tempfile::NamedTempFile::new()?;
+        let arguments = json!({ "val": address, "size": length, "filename": file.path() });
+        self.execute("pmemsave", &arguments)?;
+        Ok(fs::read(file.path())?)
+    }
+
+    /// Reads a 64-bit number in the image's memory, also while it runs.
+    pub fn number(&mut self, address: u64) -> Result<u64> {
+        let bytes = self.memory(address, size_of::<u64>())?;
+        Ok(u64::from_le_bytes(bytes.as_slice().try_into()?))
+    }
+
     fn receive(&mut self) -> Result<Value> {
         let mut line = String::new();
         if self.stream.read_line(&mut line).context("QEMU's monitor does not answer")? == 0 {
@@ -131,6 +146,6 @@ mod tests {
                 flags: 0x202,
             }
         );
-        assert_eq!(registers.armed(), [None, None, None, Some(0x3000)]);
+        assert_eq!(registers.armed(), [Some(0x1000), None, None, Some(0x3000)]);
     }
 }

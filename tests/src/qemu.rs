@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -180,8 +182,13 @@ impl Serial {
     /// QEMU's option for it.
     fn chardev(&self, directory: &TempDir) -> String {
         match self {
-            Self::Private => format!("socket,id=serial,path={}/gdb,server=on,wait=off", directory.path().display()),
-            Self::Unix(path) => format!("socket,id=serial,path={},server=on,wait=off", path.display()),
+            Self::Private => format!(
+                "socket,id=serial,path={}/gdb,server=on,wait=off",
+                directory.path().display()
+            ),
+            Self::Unix(path) => {
+                format!("socket,id=serial,path={},server=on,wait=off", path.display())
+            }
             // Without nodelay each round trip takes 44 ms.
             Self::Tcp { host, port } => {
                 format!("socket,id=serial,host={host},port={port},server=on,wait=off,nodelay=on")
@@ -200,7 +207,9 @@ impl Serial {
                 .execute("query-chardev", &json!({}))?
                 .as_array()
                 .and_then(|devices| devices.iter().find(|device| device["label"] == "serial"))
-                .and_then(|device| device["filename"].as_str()?.strip_prefix("pty:").map(str::to_owned))
+                .and_then(|device| {
+                    device["filename"].as_str()?.strip_prefix("pty:").map(str::to_owned)
+                })
                 .context("QEMU does not say which pseudo-terminal it took"),
         }
     }
@@ -250,6 +259,15 @@ impl Qemu {
             bail!("the image failed ({status}); its log:\n{}", self.log.lines().join("\n"));
         }
         Ok(())
+    }
+
+    /// Something that ends QEMU when called, from a signal handler for instance.
+    pub fn stopper(&self) -> Result<impl Fn() + Send + 'static> {
+        let process = Pid::from_raw(i32::try_from(self.child.0.id())?);
+        // It fails only if QEMU has ended already, which is as good.
+        Ok(move || {
+            let _ = kill(process, Signal::SIGTERM);
+        })
     }
 
     /// Waits until QEMU ends, however long that takes.

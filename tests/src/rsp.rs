@@ -144,7 +144,8 @@ impl Rsp {
                     self.note('<', &buffer[..count]);
                     self.received.extend(&buffer[..count]);
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -1,8 +1,9 @@
-//! The developer's commands: `cargo xtask demo | run | test | size`.
+//! The developer's commands: `cargo xtask demo | run | test | size | install`.
 
 mod demo;
 mod run;
 mod size;
+mod stack;
 mod test;
 mod tools;
 
@@ -25,6 +26,8 @@ enum Command {
     Run(run::Options),
     /// Run all tests, or one group of them
     Test(test::Options),
+    /// Install what the other commands need, and nothing else
+    Install,
     /// Print how much memory the images need, and the library's share
     Size,
 }
@@ -34,6 +37,7 @@ fn main() -> Result<()> {
         Command::Demo => demo::demo(),
         Command::Run(options) => run::run(options),
         Command::Test(options) => test::test(&options),
+        Command::Install => tools::for_debugging(),
         Command::Size => size::size(),
     }
 }

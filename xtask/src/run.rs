@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
-use tetrarch_tests::qemu::{OnReset, Serial};
+use tetrarch_tests::qemu::{self, OnReset, Serial};
 use tetrarch_tests::{Boot, Image};
 
 use crate::tools;
@@ -55,10 +55,8 @@ impl FromStr for Port {
 pub fn run(options: Options) -> Result<()> {
     tools::for_running()?;
     let image = tools::with_progress("building the image", || Image::build(&options.image))?;
-    let mut boot = Boot::image(image)
-        .serial(options.serial.0)
-        .cpus(options.smp)
-        .on_reset(OnReset::Reboot);
+    let mut boot =
+        Boot::image(image).serial(options.serial.0).cpus(options.smp).on_reset(OnReset::Reboot);
     if options.wait {
         boot = boot.argument("wait");
     }
@@ -68,7 +66,8 @@ pub fn run(options: Options) -> Result<()> {
     boot = match options.log {
         None => boot.listener(Box::new(|line| println!("{line}"))),
         Some(path) => {
-            let mut file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+            let mut file =
+                File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
             boot.listener(Box::new(move |line| {
                 if let Err(error) = writeln!(file, "{line}") {
                     eprintln!("the log is lost: {error}");
@@ -77,12 +76,15 @@ pub fn run(options: Options) -> Result<()> {
         }
     };
     let mut qemu = boot.start()?;
+    // So that QEMU and its directory go away with us, whoever ends us.
+    ctrlc::set_handler(qemu.stopper()?)?;
     println!("Running until you press Ctrl-C. Attach with:\n");
     println!("    gdb {} -ex 'target remote {}'\n", qemu.image().path().display(), qemu.address());
     let status = qemu.wait()?;
-    if status.code() != Some(tetrarch_tests::qemu::SUCCESS) {
-        bail!("the image failed: {status}");
+    match status.code() {
+        Some(qemu::SUCCESS) => println!("The image has ended by itself, with success."),
+        Some(0) => println!("QEMU was told to end."),
+        _ => bail!("the image failed: {status}"),
     }
-    println!("The image has ended by itself, with success.");
     Ok(())
 }

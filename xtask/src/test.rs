@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_result_line_is_read() {
-        let line = "FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        let line =
+            "FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s";
         let count = Count::parse(line).unwrap();
         assert_eq!((count.passed, count.failed), (12, 3));
     }

@@ -24,7 +24,9 @@ fn image_main(arguments: Arguments) {
 
     interrupts::enable();
     defmt::info!("minimal: running");
-    (0..arguments.number("turns").unwrap_or(u64::MAX)).for_each(|_| interrupts::wait());
+    for _ in 0..arguments.number("turns").unwrap_or(u64::MAX) {
+        interrupts::wait();
+    }
 }
 
 #[panic_handler]

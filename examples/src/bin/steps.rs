@@ -88,7 +88,9 @@ fn image_main(arguments: Arguments) {
         // SAFETY: the routines keep to the C calling convention.
         unsafe { all_steps() };
         // SAFETY: only a debugger touches it otherwise.
-        if unsafe { (&raw mut fault).replace(0) } != 0 {
+        if unsafe { fault } != 0 {
+            // SAFETY: as above.
+            unsafe { fault = 0 };
             // SAFETY: wrong on purpose: the page fault is what gdb asked for.
             unsafe { fault_step() };
         }

@@ -11,16 +11,6 @@ use tetrarch_x86::{Config, SerialInterrupt, Stub};
 
 static STUB: Stub = Stub::new();
 
-/// A table that the config guard watches: one aligned window of 8 bytes.
-#[unsafe(no_mangle)]
-#[unsafe(link_section = ".page.config")]
-pub static mut config: u64 = 0x0123_4567_89AB_CDEF;
-
-/// Counts the writes that the config guard saw.
-#[unsafe(no_mangle)]
-#[unsafe(link_section = ".page.config_writes")]
-static mut config_writes: u32 = 0;
-
 /// The claims that can be given back.
 pub struct Guards {
     config: Option<Handle>,
@@ -32,14 +22,17 @@ pub fn start(arguments: &Arguments) -> Guards {
         vector: interrupts::SERIAL_VECTOR,
         end_of_interrupt: interrupts::end_of_interrupt,
     };
-    let setup = Config {
-        arbiter: arbiter::Config { reservations: reservations(arguments), ..arbiter::Config::DEFAULT },
+    let config = Config {
+        arbiter: arbiter::Config {
+            reservations: reservations(arguments),
+            ..arbiter::Config::DEFAULT
+        },
         serial_interrupt: Some(serial),
         ..Config::DEFAULT
     };
     // SAFETY: called once, before interrupts are on; the IDT, the GDT and COM1 are the
     // image's own and nobody changes them afterwards.
-    unsafe { STUB.install(setup) }.expect("the stub finds the tables it needs");
+    unsafe { STUB.install(config) }.expect("the stub finds the tables it needs");
 
     if !arguments.has("no-null-guard") {
         claim("null-guard", 0, Condition::ReadWrite, arbiter::stop);
@@ -63,7 +56,8 @@ impl Guards {
 
     fn claim_config(&mut self) {
         if self.config.is_none() {
-            self.config = claim("config-guard", &raw const config as usize, Condition::Write, count);
+            self.config =
+                claim("config-guard", &raw const crate::config as usize, Condition::Write, count);
         }
     }
 
@@ -97,7 +91,7 @@ fn claim(
 
 fn count(_: &Hit) -> Verdict {
     // SAFETY: handlers run one at a time, with interrupts off.
-    unsafe { config_writes += 1 };
+    unsafe { crate::config_writes += 1 };
     Verdict::Continue
 }
 

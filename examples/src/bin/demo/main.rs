@@ -12,19 +12,20 @@
 //!
 //! The variables are plain and not volatile: an access is then an instruction of *this*
 //! file, where a debugger stops on the line that it names; `write_volatile` would have it
-//! stop inside `core::ptr`. [`others_may_look`] says where memory must be up to date.
+//! stop inside `core::ptr`. [`others_may_look`] says where memory must be up to date. All
+//! that gdb stops in is in this file, because gdb looks a plain name up where it stopped:
+//! elsewhere `ticks` must be spelled `demo::ticks`.
 #![no_std]
 #![no_main]
 #![allow(non_upper_case_globals, reason = "gdb users type these names")]
 
 mod guards;
-mod provocation;
 
 use core::arch::asm;
 use core::panic::PanicInfo;
 
 use examples::arguments::Arguments;
-use examples::interrupts;
+use examples::{interrupts, paging};
 use guards::Guards;
 
 /// Counts the turns.
@@ -47,7 +48,7 @@ static mut status: u32 = 0;
 #[unsafe(link_section = ".page.frame")]
 static mut frame: [u8; 32] = [0; 32];
 
-/// Set from gdb: what shall go wrong in the next turn (see [`provocation`]).
+/// Set from gdb: what shall go wrong in the next turn ([`do_wrong`]).
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".page.provoke")]
 static mut provoke: u32 = 0;
@@ -56,6 +57,16 @@ static mut provoke: u32 = 0;
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".page.claim")]
 static mut claim: u32 = 0;
+
+/// A table that the config guard watches: one aligned window of 8 bytes.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".page.config")]
+static mut config: u64 = 0x0123_4567_89AB_CDEF;
+
+/// Counts the writes that the config guard saw.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".page.config_writes")]
+static mut config_writes: u32 = 0;
 
 /// Bytes to read and write at will: byte *i* is [`pattern`]`(i)`.
 #[unsafe(no_mangle)]
@@ -88,7 +99,7 @@ fn control_loop(turns: Option<u64>, guards: &mut Guards) {
     let mut turn = 0;
     while turns != Some(turn) {
         step_once();
-        provocation::obey(take(&raw mut provoke));
+        do_wrong(take(&raw mut provoke));
         guards.obey(take(&raw mut claim));
         turn += 1;
     }
@@ -97,6 +108,10 @@ fn control_loop(turns: Option<u64>, guards: &mut Guards) {
 /// One turn.
 #[unsafe(no_mangle)]
 #[inline(never)]
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "one reason holds for all of them, and the code is shown by gdb"
+)]
 fn step_once() {
     let wanted = read_setpoint();
     // SAFETY: one CPU, and no interrupt handler touches these; only a debugger does.
@@ -120,6 +135,45 @@ fn read_setpoint() -> u32 {
     wanted
 }
 
+/// Obeys an order from `provoke`: 1 writes through a null pointer, 2 writes the guarded
+/// table, 3 panics, 4 touches a page that is not mapped. 0 is no order.
+fn do_wrong(order: u32) {
+    match order {
+        0 => {}
+        1 => write_through_null(),
+        2 => write_config(),
+        3 => panic!("provoked"),
+        4 => touch_unmapped_page(),
+        other => defmt::warn!("provoke: no such order: {=u32}", other),
+    }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+fn write_through_null() {
+    // SAFETY: wrong on purpose. Page 0 is mapped and nothing lives there; in assembly,
+    // because the compiler may replace a null write by a trap.
+    unsafe {
+        asm!("mov dword ptr [{}], 0x0BAD", in(reg) 0_usize, options(nostack, preserves_flags))
+    };
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+fn write_config() {
+    // SAFETY: one CPU; nobody holds a reference to the table.
+    unsafe { config += 1 };
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+fn touch_unmapped_page() {
+    // SAFETY: wrong on purpose: the page fault is the effect that was asked for.
+    unsafe {
+        asm!("mov {0}, qword ptr [{0}]", inout(reg) paging::unmapped() => _, options(nostack, preserves_flags));
+    }
+}
+
 /// Takes an order that gdb left in a variable, and leaves 0 there.
 fn take(order: *mut u32) -> u32 {
     others_may_look();
@@ -139,9 +193,10 @@ fn others_may_look() {
 }
 
 fn fill_scratch() {
+    let bytes = (&raw mut scratch).cast::<u8>();
     for index in 0..65536 {
-        // SAFETY: nothing else runs yet.
-        unsafe { scratch[index] = pattern(index) };
+        // SAFETY: inside the array, which nothing else touches yet.
+        unsafe { bytes.wrapping_add(index).write(pattern(index)) };
     }
 }
 

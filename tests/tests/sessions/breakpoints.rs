@@ -1,0 +1,1 @@
+//! Where the image stops: break, tbreak, hbreak, until, finish.

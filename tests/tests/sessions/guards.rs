@@ -1,0 +1,1 @@
+//! The firmware's own claims, with a debugger and without one.

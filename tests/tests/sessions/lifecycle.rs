@@ -1,0 +1,1 @@
+//! Clients that come, go, vanish and interrupt.

@@ -1,0 +1,11 @@
+//! The images under a stock gdb: what a person would type, and what must come of it.
+
+mod arbitration;
+mod breakpoints;
+mod flags;
+mod guards;
+mod lifecycle;
+mod registers;
+mod stepping;
+mod watching;
+mod witness;

@@ -1,0 +1,1 @@
+//! What gdb shows of the registers and memory, and what it may change.

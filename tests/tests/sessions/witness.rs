@@ -1,0 +1,1 @@
+//! QEMU's own view of the debug registers against `monitor dr`.
