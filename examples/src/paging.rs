@@ -4,6 +4,7 @@
 //! a null guard in a debug register is for.
 
 use core::arch::asm;
+use core::ops::Range;
 
 /// One of the two tables of 4 KiB entries that [`boot`](crate::boot) filled.
 const ENTRIES: usize = 1024;
@@ -18,8 +19,15 @@ unsafe extern "C" {
     // From the linker script and boot.rs; only their addresses mean anything.
     static mut page_tables: [[u64; 512]; 5];
     static text_start: u8;
+    static stub_code_start: u8;
+    static stub_code_end: u8;
     static rodata_end: u8;
     static unmapped_page: u8;
+}
+
+/// Where the linker script has put the code of the stub.
+pub fn stub_code() -> Range<usize> {
+    &raw const stub_code_start as usize..&raw const stub_code_end as usize
 }
 
 /// The address of the one page below 1 GiB that is not mapped.

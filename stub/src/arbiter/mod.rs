@@ -87,6 +87,8 @@ pub struct Arbiter<const CLAIMS: usize, const CPUS: usize> {
     pub(crate) table: table::Table<CLAIMS>,
     protected: Vec<Protected, PROTECTED_RANGES>,
     banks: [Bank; CPUS],
+    /// What each CPU was last armed with: only a difference is an event.
+    armed: [[Option<Window>; 4]; CPUS],
     /// The number of the next deferred release, to know which is the oldest.
     next_held: u32,
 }
@@ -102,6 +104,7 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
             table: table::Table::new(),
             protected: Vec::new(),
             banks: [Bank::RESET; CPUS],
+            armed: [[None; 4]; CPUS],
             next_held: 0,
         }
     }

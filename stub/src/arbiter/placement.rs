@@ -108,15 +108,17 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
     /// Arms what is wanted on the CPU that calls, in the fewest writes (promise 9).
     pub fn resume(&mut self, cpu: CpuId, registers: &mut impl DebugRegisters) {
         let plan = self.plan(cpu);
-        let Some(bank) = self.banks.get_mut(cpu.index()) else {
+        let index = cpu.index();
+        let (Some(bank), Some(armed)) = (self.banks.get_mut(index), self.armed.get_mut(index))
+        else {
             return;
         };
-        let before = Slot::ALL.map(|slot| bank.armed(slot));
         bank.apply(&plan, registers);
-        for ((slot, before), after) in Slot::ALL.into_iter().zip(before).zip(plan.placement()) {
-            if let Some(window) = after.filter(|_| before != *after) {
+        for ((slot, before), after) in Slot::ALL.into_iter().zip(armed).zip(plan.placement()) {
+            if let Some(window) = after.filter(|_| before != after) {
                 event::emit(&Event::Armed { cpu, slot, window: &window });
             }
+            *before = *after;
         }
     }
 }

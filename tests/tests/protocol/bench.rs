@@ -89,10 +89,20 @@ fn running(
 
 /// The demo without guards and reservations: four registers for the debugger.
 pub fn unguarded() -> Result<Boot> {
-    Ok(Boot::new("demo")?.argument("reserve=0,0").argument("no-null-guard").argument("no-config-guard"))
+    Ok(Boot::new("demo")?
+        .argument("reserve=0,0")
+        .argument("no-null-guard")
+        .argument("no-config-guard"))
 }
 
 impl Bench {
+    /// What [`Rsp::attach`] does, on a connection that is there.
+    pub fn introduce(&mut self) -> Result<()> {
+        let answer = self.ask("qSupported:multiprocess+;swbreak+;hwbreak+")?;
+        ensure!(answer.starts_with("PacketSize=0800;"), "qSupported was answered {answer}");
+        Ok(())
+    }
+
     /// Sends a packet and gives its reply, with runs written out.
     pub fn ask(&mut self, payload: &str) -> Result<String> {
         let said = self.client.request(payload)?;
@@ -211,11 +221,7 @@ impl Bench {
         {
             *value = self.qemu.monitor().number(address(name)?)?;
         }
-        Ok(State {
-            registers: self.ask("g")?,
-            variables,
-            debug_registers: self.monitor("dr")?,
-        })
+        Ok(State { registers: self.ask("g")?, variables, debug_registers: self.monitor("dr")? })
     }
 
     /// Waits until the control loop has turned again.

@@ -68,7 +68,9 @@ fn software_breakpoints_where_no_memory_is_are_errors() -> Result<()> {
 #[test]
 fn hardware_breakpoints_where_no_memory_is_are_armed_and_harm_nobody() -> Result<()> {
     stopped_in(unguarded()?, |bench| {
-        for address in [address("unmapped_page")?, 0xffff_8000_0000_0000, 0x8000_0000_0000, u64::MAX] {
+        for address in
+            [address("unmapped_page")?, 0xffff_8000_0000_0000, 0x8000_0000_0000, u64::MAX]
+        {
             for kind in [1, 2, 3, 4] {
                 bench.expect(&format!("Z{kind},{address:x},1"), "OK")?;
                 ensure!(bench.armed()? == [address], "Z{kind} at {address:#x}");
@@ -82,7 +84,13 @@ fn hardware_breakpoints_where_no_memory_is_are_armed_and_harm_nobody() -> Result
 
 #[test]
 fn asking_twice_and_taking_back_twice_leaves_nothing() -> Result<()> {
-    let places = [address("read_setpoint")?, address("read_setpoint")?, address("scratch")?, address("scratch")?, address("scratch")?];
+    let places = [
+        address("read_setpoint")?,
+        address("read_setpoint")?,
+        address("scratch")?,
+        address("scratch")?,
+        address("scratch")?,
+    ];
     stopped(|bench| {
         let before = bench.monitor("dr")?;
         let guards = bench.armed()?;

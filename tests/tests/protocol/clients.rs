@@ -31,7 +31,13 @@ fn a_client_that_attaches_to_a_running_target_gets_answers_and_no_stop_reply() -
 #[test]
 fn any_packet_attaches_to_a_running_target() -> Result<()> {
     silent_in(Boot::new("demo")?, |bench| {
-        for (packet, reply) in [("?", ATTACHED_PLAINLY), ("qC", "QC1"), ("Hg0", "OK"), ("vNothing", ""), ("Hg2", "E03")] {
+        for (packet, reply) in [
+            ("?", ATTACHED_PLAINLY),
+            ("qC", "QC1"),
+            ("Hg0", "OK"),
+            ("vNothing", ""),
+            ("Hg2", "E03"),
+        ] {
             bench.wait_for_turns()?;
             bench.expect(packet, reply)?;
             bench.expect("?", ATTACHED_PLAINLY)?;
@@ -59,7 +65,10 @@ fn use_everything(bench: &mut Bench) -> Result<()> {
 fn finds_nothing(bench: &mut Bench, table: &str, original: u8) -> Result<()> {
     let answer = bench.ask("qSupported:xmlRegisters=i386")?;
     ensure!(answer.starts_with("PacketSize=0800;"), "{answer}");
-    ensure!(bench.real_byte(address("write_config")?)? == original, "the old client's Z0 is still there");
+    ensure!(
+        bench.real_byte(address("write_config")?)? == original,
+        "the old client's Z0 is still there"
+    );
     bench.expect("?", ATTACHED_PLAINLY)?;
     ensure!(bench.monitor("dr")? == table, "{}", bench.monitor("dr")?);
     ensure!(bench.monitor("why")? == "nothing was refused in this session\n");
@@ -78,7 +87,7 @@ fn a_client_that_comes_without_the_old_one_leaving_inherits_nothing() -> Result<
         // On the same line, while the target is stopped: the old one is gone without a word.
         use_everything(bench)?;
         finds_nothing(bench, &table, original)?;
-        bench.ask("qSupported:multiprocess+;swbreak+;hwbreak+")?;
+        bench.introduce()?;
         bench.runs_on()?;
 
         // While the target runs, on a new connection.
@@ -89,23 +98,22 @@ fn a_client_that_comes_without_the_old_one_leaving_inherits_nothing() -> Result<
         finds_nothing(bench, &table, original)?;
 
         // While the target is stopped, in the middle of a packet and of a reply.
-        bench.ask("qSupported:multiprocess+;swbreak+;hwbreak+")?;
+        bench.introduce()?;
         bench.runs_on()?;
         use_everything(bench)?;
         bench.client.send_bytes(&frame(b"g"))?;
         bench.client.send_bytes(b"$vCont;")?;
         bench.client = Rsp::connect(&bench.qemu)?;
         bench.client.send_bytes(b"+")?;
-        loop {
-            // What the old one was told and has not read any more.
-            bench.client.send_bytes(&frame(b"qSupported:xmlRegisters=i386"))?;
-            let mut said = bench.client.next(poll::LIMIT)?;
-            while !matches!(&said, Said::Packet(answer) if answer.starts_with("PacketSize=")) {
-                said = bench.client.next(poll::LIMIT)?;
-            }
-            bench.client.send_bytes(b"+")?;
-            break;
-        }
+        // First comes what the old one was told and has not read any more.
+        bench.client.send_bytes(&frame(b"qSupported:xmlRegisters=i386"))?;
+        poll::until("the new client's answer", || {
+            let said = bench.client.next(poll::LIMIT)?;
+            let answered =
+                matches!(&said, Said::Packet(answer) if answer.starts_with("PacketSize="));
+            Ok(answered.then_some(()))
+        })?;
+        bench.client.send_bytes(b"+")?;
         finds_nothing(bench, &table, original)
     })
 }
@@ -135,7 +143,7 @@ fn a_client_that_detaches_leaves_the_target_running_with_its_guards() -> Result<
             let armed = bench.qemu.monitor().registers()?.armed();
             ensure!(armed == [Some(0), Some(address("config")?), None, None], "{armed:?}");
             ensure!([bench.real_byte(address("write_config")?)?] == original.as_slice());
-            bench.ask("qSupported:multiprocess+;swbreak+;hwbreak+")?;
+            bench.introduce()?;
         }
         bench.expect("?", ATTACHED)
     })

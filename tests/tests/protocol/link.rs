@@ -70,14 +70,21 @@ fn a_frame_that_is_torn_off_anywhere_is_forgotten_at_the_next_one() -> Result<()
 #[test]
 fn a_packet_longer_than_the_packet_size_is_an_error_and_the_longest_one_is_not() -> Result<()> {
     stopped(|bench| {
-        ensure!(bench.ask("qSupported:multiprocess+;swbreak+;hwbreak+")?.starts_with("PacketSize=0800;"));
+        ensure!(
+            bench
+                .ask("qSupported:multiprocess+;swbreak+;hwbreak+")?
+                .starts_with("PacketSize=0800;")
+        );
         let scratch = address("scratch")?;
         let header = |count: usize| format!("M{scratch:x},{count:x}:");
         let count = (LONGEST_PAYLOAD - header(0x3ff).len()) / 2;
         let longest = format!("{}{}", header(count), "5a".repeat(count));
         ensure!(LONGEST_PAYLOAD - longest.len() < 2, "{} is not the longest", longest.len());
         bench.expect(&longest, "OK")?;
-        ensure!(bench.memory(scratch, count)? == vec![0x5A; count], "it was not written as a whole");
+        ensure!(
+            bench.memory(scratch, count)? == vec![0x5A; count],
+            "it was not written as a whole"
+        );
 
         let before = bench.state()?;
         for excess in [1, 2, 3, 1000, 10_000] {
@@ -166,7 +173,8 @@ fn a_command_that_comes_before_the_last_reply_is_acknowledged_is_answered() -> R
 #[test]
 fn commands_that_do_not_wait_for_any_reply_leave_the_last_one_answered() -> Result<()> {
     stopped(|bench| {
-        let burst: Vec<u8> = ["g", "qC", "Hg1", "?"].iter().flat_map(|packet| frame(packet.as_bytes())).collect();
+        let burst: Vec<u8> =
+            ["g", "qC", "Hg1", "?"].iter().flat_map(|packet| frame(packet.as_bytes())).collect();
         bench.client.send_bytes(&burst)?;
         let last = Said::Packet(ATTACHED.to_owned());
         let mut acknowledged = 0;

@@ -20,34 +20,60 @@ fn pattern(index: usize) -> u8 {
 
 #[test]
 fn reads_that_are_malformed_are_errors() -> Result<()> {
-    let invalid = all(errno::INVALID, &[
-        "m", "m,", "m,4", "m1000", "m1000,", "m1000;4", "m1000:4", "mzz,4", "m1000,zz", "m 1000,4", "m-1000,4",
-        "m0x1000,4", "m1000,4,4", "m1000,4;", "m1000,-1", "m1000, 4",
-    ]);
+    let invalid = all(
+        errno::INVALID,
+        &[
+            "m",
+            "m,",
+            "m,4",
+            "m1000",
+            "m1000,",
+            "m1000;4",
+            "m1000:4",
+            "mzz,4",
+            "m1000,zz",
+            "m 1000,4",
+            "m-1000,4",
+            "m0x1000,4",
+            "m1000,4,4",
+            "m1000,4;",
+            "m1000,-1",
+            "m1000, 4",
+        ],
+    );
     stopped(|bench| bench.expect_errors(&invalid))
 }
 
 #[test]
-fn reads_that_are_too_long_or_wrap_around_are_errors() -> Result<()> {
-    let scratch = address("scratch")?;
-    let mut packets = all(errno::ADDRESS, &[
-        "mffffffffffffffff,2",
-        "m2,ffffffffffffffff",
-        "mffffffffffffffff,ffffffffffffffff",
-        "m8000000000000000,8000000000000001",
-        // Wider than any address.
-        "m10000000000000000,4",
-        "m1000,10000000000000000",
-        "m1000,ffffffffffffffffffffffffffffffffffffffff",
-    ]);
-    packets.extend(all(errno::INVALID, &["m0,ffffffffffffffff", "m1,ffffffffffffffff", "m0,8000000000000000", "m0,ffffffff", "m0,10000"]));
-    // One byte more than a reply can hold.
-    packets.push((format!("m{scratch:x},3ff"), errno::INVALID));
+fn reads_that_wrap_around_are_errors() -> Result<()> {
+    let packets = all(
+        errno::ADDRESS,
+        &[
+            "mffffffffffffffff,2",
+            "m2,ffffffffffffffff",
+            "mffffffffffffffff,ffffffffffffffff",
+            "m8000000000000000,8000000000000001",
+            // Wider than any address.
+            "m10000000000000000,4",
+            "m1000,10000000000000000",
+            "m1000,ffffffffffffffffffffffffffffffffffffffff",
+        ],
+    );
+    stopped(|bench| bench.expect_errors(&packets))
+}
+
+#[test]
+fn a_read_that_is_longer_than_a_reply_gives_as_much_as_fits() -> Result<()> {
+    /// PacketSize without `$`, `#` and two digits, at two digits a byte.
+    const LONGEST: usize = (0x800 - 4) / 2;
     stopped(|bench| {
-        bench.expect_errors(&packets)?;
-        let longest: Vec<u8> = (0..0x3fe).map(pattern).collect();
-        ensure!(bench.memory(scratch, 0x3fe)? == longest);
-        Ok(())
+        let scratch = address("scratch")?;
+        let pattern: Vec<u8> = (0..LONGEST).map(pattern).collect();
+        for length in [LONGEST, LONGEST + 1, 0x800, 0x10000, u64::MAX as usize >> 1] {
+            ensure!(bench.memory(scratch, length)? == pattern, "{length:#x} bytes");
+        }
+        ensure!(bench.memory(0, usize::MAX)?.len() == LONGEST);
+        bench.runs_on()
     })
 }
 
@@ -56,7 +82,9 @@ fn reads_where_nothing_is_are_errors() -> Result<()> {
     let unmapped = address("unmapped_page")?;
     let addresses = NOT_CANONICAL.into_iter().chain(NOT_MAPPED).chain([unmapped, unmapped + 0xFFF]);
     let packets: Vec<_> = addresses
-        .flat_map(|address| [1, 4, 8].map(|length| (format!("m{address:x},{length:x}"), errno::ADDRESS)))
+        .flat_map(|address| {
+            [1, 4, 8].map(|length| (format!("m{address:x},{length:x}"), errno::ADDRESS))
+        })
         // The last of these would wrap around, which is the same error.
         .collect();
     stopped(|bench| bench.expect_errors(&packets))
@@ -95,16 +123,39 @@ fn writes_that_are_malformed_are_errors_and_write_nothing() -> Result<()> {
     let at = address("scratch")?;
     let mut packets = Vec::new();
     for rest in [
-        "", ",", ",4", ",4:", ",:", ":00", // something is missing
-        ",4:00", ",4:000000", ",4:0000000", ",4:000000000", ",4:0000000000", // too few, too many
-        ",0:00", ",1:", ",1:0", ",1:zz", ",1:0x", ",1: 0", ",zz:00", ",-1:00", ";1:00", ",1,00",
+        "",
+        ",",
+        ",4",
+        ",4:",
+        ",:",
+        ":00", // something is missing
+        ",4:00",
+        ",4:000000",
+        ",4:0000000",
+        ",4:000000000",
+        ",4:0000000000", // too few, too many
+        ",0:00",
+        ",1:",
+        ",1:0",
+        ",1:zz",
+        ",1:0x",
+        ",1: 0",
+        ",zz:00",
+        ",-1:00",
+        ";1:00",
+        ",1,00",
     ] {
         packets.push((format!("M{at:x}{rest}"), errno::INVALID));
     }
-    for rest in ["", ",", ",4", ",4:", ",4:abc", ",4:abcde", ",1:}", ",1:ab", ",0:a", ",zz:a", ";1:a"] {
+    for rest in
+        ["", ",", ",4", ",4:", ",4:abc", ",4:abcde", ",1:}", ",1:ab", ",0:a", ",zz:a", ";1:a"]
+    {
         packets.push((format!("X{at:x}{rest}"), errno::INVALID));
     }
-    packets.extend(all(errno::INVALID, &["M", "M,1:00", "M:", "Mzz,1:00", "X", "X,1:a", "X:", "Xzz,1:a"]));
+    packets.extend(all(
+        errno::INVALID,
+        &["M", "M,1:00", "M:", "Mzz,1:00", "X", "X,1:a", "X:", "Xzz,1:a"],
+    ));
     stopped(|bench| bench.expect_errors(&packets))
 }
 

@@ -15,10 +15,24 @@ const RIP: usize = 16;
 
 #[test]
 fn register_reads_that_are_malformed_or_name_no_register_are_errors() -> Result<()> {
-    let packets = all(errno::INVALID, &[
-        "p", "pzz", "p-1", "p 1", "p1,1", "p1=0", "p41", "pff", "pffffffff", "pffffffffffffffff",
-        "p10000000000000000", "g0", "g;",
-    ]);
+    let packets = all(
+        errno::INVALID,
+        &[
+            "p",
+            "pzz",
+            "p-1",
+            "p 1",
+            "p1,1",
+            "p1=0",
+            "p41",
+            "pff",
+            "pffffffff",
+            "pffffffffffffffff",
+            "p10000000000000000",
+            "g0",
+            "g;",
+        ],
+    );
     stopped(|bench| {
         ensure!(sizes().len() == 0x41, "the number of registers in this test is wrong");
         bench.expect_errors(&packets)
@@ -27,11 +41,27 @@ fn register_reads_that_are_malformed_or_name_no_register_are_errors() -> Result<
 
 #[test]
 fn register_writes_that_are_malformed_change_nothing() -> Result<()> {
-    let mut packets = all(errno::INVALID, &[
-        "P", "P=", "P0", "P0=", "P0,0", "Pzz=0000000000000000", "P=0000000000000000", "P-1=0000000000000000",
-        "P0=zzzzzzzzzzzzzzzz", "P0=000000000000000x", "P0=xxxxxxxxxxxxxxxx", "P0= 000000000000000",
-        "P10000000000000000=0000000000000000", "Pffffffffffffffff=00", "P41=00", "P41=0000000000000000",
-    ]);
+    let mut packets = all(
+        errno::INVALID,
+        &[
+            "P",
+            "P=",
+            "P0",
+            "P0=",
+            "P0,0",
+            "Pzz=0000000000000000",
+            "P=0000000000000000",
+            "P-1=0000000000000000",
+            "P0=zzzzzzzzzzzzzzzz",
+            "P0=000000000000000x",
+            "P0=xxxxxxxxxxxxxxxx",
+            "P0= 000000000000000",
+            "P10000000000000000=0000000000000000",
+            "Pffffffffffffffff=00",
+            "P41=00",
+            "P41=0000000000000000",
+        ],
+    );
     for (number, size) in sizes().into_iter().enumerate() {
         for digits in [0, 1, 2 * size - 2, 2 * size - 1, 2 * size + 1, 2 * size + 2, 64] {
             packets.push((format!("P{number:x}={}", "0".repeat(digits)), errno::INVALID));
@@ -55,17 +85,20 @@ fn writing_all_registers_with_any_other_length_changes_nothing() -> Result<()> {
 #[test]
 fn values_that_the_processor_would_not_take_change_nothing() -> Result<()> {
     // By number: rip, cs, fs, mxcsr, fs_base, cr0, cr3, cr4, efer.
-    let packets = all(errno::REGISTER, &[
-        "P10=0000000000008000", // not canonical, little-endian
-        "P12=ffff0000",
-        "P16=3b000000",
-        "P38=ffffffff",
-        "P39=0000000000008000",
-        "P3b=0000000000000000",
-        "P3d=0000000000000000",
-        "P3e=0000000000000000",
-        "P40=0000000000000000",
-    ]);
+    let packets = all(
+        errno::REGISTER,
+        &[
+            "P10=0000000000008000", // not canonical, little-endian
+            "P12=ffff0000",
+            "P16=3b000000",
+            "P38=ffffffff",
+            "P39=0000000000008000",
+            "P3b=0000000000000000",
+            "P3d=0000000000000000",
+            "P3e=0000000000000000",
+            "P40=0000000000000000",
+        ],
+    );
     stopped(|bench| bench.expect_errors(&packets))
 }
 

@@ -9,7 +9,11 @@ use crate::bench::{ATTACHED, Bench, stopped_in};
 use crate::symbols::address;
 
 /// Leaves a mark in memory and breakpoints behind, resets, and looks whether they are gone.
-fn resets(bench: &mut Bench, times: usize, reset: impl FnOnce(&mut Bench) -> Result<()>) -> Result<()> {
+fn resets(
+    bench: &mut Bench,
+    times: usize,
+    reset: impl FnOnce(&mut Bench) -> Result<()>,
+) -> Result<()> {
     let scratch = address("scratch")?;
     let code = address("step_once")?;
     let fresh = bench.memory(scratch, 4)?;
@@ -22,7 +26,8 @@ fn resets(bench: &mut Bench, times: usize, reset: impl FnOnce(&mut Bench) -> Res
     bench.qemu.log().wait_for_times("demo: running", times + 1)?;
     bench.wait_for_turns()?;
     ensure!(bench.real_byte(code)? == original, "it runs with the old client's Z0");
-    bench.client = Rsp::attach(&bench.qemu)?;
+    bench.client = Rsp::connect(&bench.qemu)?;
+    bench.introduce()?;
     ensure!(bench.memory(scratch, 4)? == fresh, "memory is as it was");
     ensure!(bench.monitor("dr")? == table, "{}", bench.monitor("dr")?);
     bench.runs_on()
@@ -34,11 +39,8 @@ fn every_way_to_reset_brings_the_image_up_again_ready_for_a_client() -> Result<(
         resets(bench, 1, |bench| bench.client.send("k"))?;
         resets(bench, 2, |bench| bench.expect("vKill;1", "OK"))?;
         resets(bench, 3, |bench| bench.client.send("R00"))?;
-        resets(bench, 4, |bench| {
-            let said = bench.monitor("reset")?;
-            ensure!(said == "resetting the machine\n", "{said}");
-            Ok(())
-        })
+        // What it says does not matter; without the `OK` behind it gdb waits for ever.
+        resets(bench, 4, |bench| bench.monitor("reset").map(drop))
     })
 }
 
@@ -73,7 +75,8 @@ fn a_reset_that_is_malformed_or_damaged_resets_nothing() -> Result<()> {
         ensure!(bench.state()? == before);
         bench.expect("?", ATTACHED)?;
         bench.runs_on()?;
-        let boots = bench.qemu.log().lines().iter().filter(|line| line.contains("demo: running")).count();
+        let boots =
+            bench.qemu.log().lines().iter().filter(|line| line.contains("demo: running")).count();
         ensure!(boots == 1, "it was started {boots} times");
         Ok(())
     })

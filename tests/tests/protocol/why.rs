@@ -33,7 +33,9 @@ fn a_lack_of_registers_is_explained_with_the_figures_and_the_holders() -> Result
     stopped(|bench| {
         let at = address("scratch")?;
         let config = address("config")?;
-        let guards = format!("slot 0: 0x0+8 read/write, null-guard; slot 1: {config:#x}+8 write, config-guard");
+        let guards = format!(
+            "slot 0: 0x0+8 read/write, null-guard; slot 1: {config:#x}+8 write, config-guard"
+        );
         refuses(
             bench,
             &format!("Z2,{at:x},20"),
@@ -56,7 +58,10 @@ fn a_lack_of_registers_is_explained_with_the_figures_and_the_holders() -> Result
             ),
         )?;
         bench.expect(&format!("Z4,{:x},1", at + 9), "OK")?;
-        let full = format!("{guards}; slot 2: {at:#x}+4 write, debugger; slot 3: {:#x}+1 read/write, debugger", at + 9);
+        let full = format!(
+            "{guards}; slot 2: {at:#x}+4 write, debugger; slot 3: {:#x}+1 read/write, debugger",
+            at + 9
+        );
         let code = address("step_once")?;
         refuses(
             bench,
@@ -82,7 +87,10 @@ fn a_lack_of_registers_is_explained_with_the_figures_and_the_holders() -> Result
 
 #[test]
 fn what_is_kept_for_the_firmware_is_told_apart_from_what_it_uses() -> Result<()> {
-    let boot = Boot::new("demo")?.argument("reserve=3,0").argument("no-null-guard").argument("no-config-guard");
+    let boot = Boot::new("demo")?
+        .argument("reserve=3,0")
+        .argument("no-null-guard")
+        .argument("no-config-guard");
     stopped_in(boot, |bench| {
         let at = address("scratch")?;
         refuses(
@@ -106,8 +114,12 @@ fn loaded_tables(bench: &mut Bench) -> Result<[u64; 3]> {
     bench.client.send_bytes(b"\x03")?;
     bench.client.reply()?;
     let base = |name: &str| -> Result<u64> {
-        let line = text.lines().find(|line| line.starts_with(name)).with_context(|| text.clone())?;
-        let word = line.split_whitespace().find(|word| word.len() == 16).with_context(|| line.to_owned())?;
+        let line =
+            text.lines().find(|line| line.starts_with(name)).with_context(|| text.clone())?;
+        let word = line
+            .split_whitespace()
+            .find(|word| word.len() == 16)
+            .with_context(|| line.to_owned())?;
         Ok(u64::from_str_radix(word, 16)?)
     };
     Ok([base("IDT=")?, base("GDT=")?, base("TR =")?])
@@ -122,7 +134,9 @@ fn what_the_debug_exception_needs_is_refused_by_its_name() -> Result<()> {
         ranges.push((address("examples::interrupts::TABLE")?, "the IDT"));
         ranges.push((address("gdt")?, "the GDT"));
         for (at, name) in ranges {
-            for (kind, word) in [(2, "write watchpoint"), (3, "read watchpoint"), (4, "access watchpoint")] {
+            for (kind, word) in
+                [(2, "write watchpoint"), (3, "read watchpoint"), (4, "access watchpoint")]
+            {
                 refuses(
                     bench,
                     &format!("Z{kind},{at:x},4"),
@@ -178,7 +192,8 @@ fn memory_registers_and_packets_are_explained_too() -> Result<()> {
     stopped(|bench| {
         let unmapped = address("unmapped_page")?;
         let code = address("step_once")?;
-        let not_mapped = format!("software breakpoint at {unmapped:#x} refused: no memory can be written there");
+        let not_mapped =
+            format!("software breakpoint at {unmapped:#x} refused: no memory can be written there");
         refuses(bench, &format!("Z0,{unmapped:x},1"), errno::ADDRESS, &not_mapped)?;
         let unreadable = format!("memory at {unmapped:#x} cannot be read");
         refuses(bench, &format!("m{unmapped:x},4"), errno::ADDRESS, &unreadable)?;
@@ -198,7 +213,9 @@ fn memory_registers_and_packets_are_explained_too() -> Result<()> {
             "register refused: the processor does not take the value, or it would end the session",
         )?;
         let malformed = |number: u8| {
-            format!("packet refused (error {number}): it is malformed or asks for what is not there")
+            format!(
+                "packet refused (error {number}): it is malformed or asks for what is not there"
+            )
         };
         refuses(bench, "Z2,zz,1", errno::INVALID, &malformed(22))?;
         refuses(bench, "Z2,fffffffffffffffc,8", errno::ADDRESS, &malformed(14))?;
@@ -225,7 +242,9 @@ fn more_software_breakpoints_than_can_be_remembered_are_refused() -> Result<()> 
         }
         let one_more = first + CAPACITY;
         let before = bench.real_byte(one_more)?;
-        let text = format!("software breakpoint at {one_more:#x} refused: the stub cannot remember another one");
+        let text = format!(
+            "software breakpoint at {one_more:#x} refused: the stub cannot remember another one"
+        );
         refuses(bench, &format!("Z0,{one_more:x},1"), errno::NO_MEMORY, &text)?;
         ensure!(bench.real_byte(one_more)? == before);
         // Those that are there can be asked for again, and one of them makes room.
@@ -249,7 +268,9 @@ fn more_watchpoints_than_can_be_remembered_are_refused() -> Result<()> {
         // Every run of the same four windows, for reading and for access.
         let requests: Vec<_> = (0..4u64)
             .flat_map(|from| (from + 1..=4).map(move |to| (first + 8 * from, 8 * (to - from))))
-            .flat_map(|(address, length)| [3, 4].map(|kind| format!("{kind},{address:x},{length:x}")))
+            .flat_map(|(address, length)| {
+                [3, 4].map(|kind| format!("{kind},{address:x},{length:x}"))
+            })
             .collect();
         let (kept, refused) = requests.split_at(CAPACITY);
         for request in kept {
@@ -257,7 +278,7 @@ fn more_watchpoints_than_can_be_remembered_are_refused() -> Result<()> {
         }
         ensure!(bench.armed()? == [first, first + 8, first + 16, first + 24]);
         let text = format!(
-            "read watchpoint on {:#x}+8 refused: the stub cannot remember another request",
+            "read watchpoint on {:#x}+16 refused: the stub cannot remember another request",
             first + 16
         );
         refuses(bench, &format!("Z{}", refused[0]), errno::NO_MEMORY, &text)?;

@@ -7,14 +7,19 @@
 use anyhow::Result;
 use tetrarch_tests::{Boot, Gdb, under_gdb};
 
-use crate::support::{Row, TOO_MANY, address, same, statement, stops, table, to_turn};
+use crate::support::{
+    Row, TOO_MANY, address, same, statement, stops, table, to_next_turn, to_turn,
+};
 
 /// How long `frame` is.
 const LENGTH: usize = 32;
 
 /// The demo with all four registers for the debugger.
 fn without_guards() -> Result<Boot> {
-    Ok(Boot::new("demo")?.argument("reserve=0,4").argument("no-null-guard").argument("no-config-guard"))
+    Ok(Boot::new("demo")?
+        .argument("reserve=0,4")
+        .argument("no-null-guard")
+        .argument("no-config-guard"))
 }
 
 /// `length` bytes of `frame`, in gdb's Rust.
@@ -24,34 +29,51 @@ fn part(first: usize, length: usize) -> String {
 
 /// Watches a part of `frame` for a whole round in which each byte changes, checks every stop,
 /// and then that the debugger holds the windows given as (offset, length) and no others.
-fn every_byte_stops(gdb: &mut Gdb, first: usize, length: usize, windows: &[(u64, u64)]) -> Result<()> {
-    to_turn(gdb, "ticks >= 32")?;
+fn every_byte_stops(
+    gdb: &mut Gdb,
+    first: usize,
+    length: usize,
+    windows: &[(u64, u64)],
+) -> Result<()> {
+    to_next_turn(gdb)?;
     gdb.command("delete")?;
     gdb.command("set print repeats 0")?;
-    let before = gdb.number("setpoint")? as u8;
-    let after = before + 1;
+    let after = gdb.number("setpoint")? as u8 + 1;
     gdb.command(&format!("set var setpoint = {after}"))?;
+    let mut bytes: Vec<u8> = bytes(&gdb.value("frame")?)?;
     gdb.command("set var ticks = 64")?;
     let region = part(first, length);
     let number = gdb.expect(&format!("watch {region}"), "Hardware watchpoint")?;
-    let mut bytes = [before; LENGTH];
     for turn in 65..65 + LENGTH {
-        let old = bytes;
+        let old = bytes.clone();
         bytes[turn % LENGTH] = after;
-        let values = [old, bytes].map(|bytes| format!("{:?}", &bytes[first..first + length]));
+        let values = [&old, &bytes].map(|bytes| format!("{:?}", &bytes[first..first + length]));
         if values[0] != values[1] {
-            let values = [format!("Old value = {}", values[0]), format!("New value = {}", values[1])];
-            let expected = [number.trim(), &values[0], &values[1], "demo::step_once", statement::AFTER_FRAME];
+            let values =
+                [format!("Old value = {}", values[0]), format!("New value = {}", values[1])];
+            let expected =
+                [number.trim(), &values[0], &values[1], "demo::step_once", statement::AFTER_FRAME];
             stops(gdb, "continue", &expected)?;
             same("the turn", gdb.number("ticks")?, turn as u64)?;
         }
     }
     let frame = address(gdb, "frame")?;
     let hits = length as u64;
-    let expected = windows.iter().map(|(offset, length)| Row::held(frame + offset, *length, "write", hits));
-    let mut debuggers = table(gdb)?.into_iter().flatten().filter(|row| row.owners == "debugger").collect::<Vec<_>>();
+    let expected =
+        windows.iter().map(|(offset, length)| Row::held(frame + offset, *length, "write", hits));
+    let mut debuggers = table(gdb)?
+        .into_iter()
+        .flatten()
+        .filter(|row| row.owners == "debugger")
+        .collect::<Vec<_>>();
     debuggers.sort_by_key(|row| row.address);
     same("the debugger's windows", debuggers, expected.collect::<Vec<_>>())
+}
+
+/// `[1, 2, 3]` as numbers.
+fn bytes(text: &str) -> Result<Vec<u8>> {
+    let numbers = text.trim_matches(['[', ']']).split(", ");
+    Ok(numbers.map(str::parse).collect::<Result<_, _>>()?)
 }
 
 /// With both guards in place, which leaves two registers.
@@ -94,12 +116,16 @@ fn regions_of_1_2_4_and_8_bytes_take_one_register_each() -> Result<()> {
 
 #[test]
 fn three_bytes_take_two_registers() -> Result<()> {
-    under_gdb(Boot::new("demo")?, |session| every_byte_stops(&mut session.gdb, 5, 3, &[(5, 1), (6, 2)]))
+    under_gdb(Boot::new("demo")?, |session| {
+        every_byte_stops(&mut session.gdb, 5, 3, &[(5, 1), (6, 2)])
+    })
 }
 
 #[test]
 fn ten_bytes_at_6_modulo_8_take_two_registers() -> Result<()> {
-    under_gdb(Boot::new("demo")?, |session| every_byte_stops(&mut session.gdb, 14, 10, &[(14, 2), (16, 8)]))
+    under_gdb(Boot::new("demo")?, |session| {
+        every_byte_stops(&mut session.gdb, 14, 10, &[(14, 2), (16, 8)])
+    })
 }
 
 #[test]

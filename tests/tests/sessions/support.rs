@@ -20,7 +20,9 @@ pub fn told(output: &str) -> Vec<String> {
     let lines = output.lines().filter(|line| !line.is_empty() && *line != "Continuing.");
     lines
         .map(|line| match (line.rsplit_once('\t'), line.rsplit_once(" at ")) {
-            (Some((number, statement)), _) if number.ends_with(|last: char| last.is_ascii_digit()) => {
+            (Some((number, statement)), _)
+                if number.ends_with(|last: char| last.is_ascii_digit()) =>
+            {
                 statement.trim()
             }
             (_, Some((place, file))) if file.contains(".rs:") => {
@@ -106,7 +108,8 @@ pub fn table(gdb: &mut Gdb) -> Result<[Option<Row>; 4]> {
     let text = gdb.command("monitor dr")?;
     let lines: Vec<&str> = text.lines().collect();
     let [_head, rows @ .., _reserved] = lines.as_slice() else { bail!("no table: {text}") };
-    let rows: Result<Vec<_>> = rows.iter().enumerate().map(|(slot, line)| row(slot, line)).collect();
+    let rows: Result<Vec<_>> =
+        rows.iter().enumerate().map(|(slot, line)| row(slot, line)).collect();
     rows?.try_into().ok().with_context(|| format!("there are four slots, not:\n{text}"))
 }
 

@@ -27,7 +27,13 @@ fn watch_stops_after_each_store_with_the_old_and_the_new_value() -> Result<()> {
             stops(
                 gdb,
                 "continue",
-                &["Hardware watchpoint 2: ticks", &values[0], &values[1], "demo::step_once", statement::AFTER_TICKS],
+                &[
+                    "Hardware watchpoint 2: ticks",
+                    &values[0],
+                    &values[1],
+                    "demo::step_once",
+                    statement::AFTER_TICKS,
+                ],
             )?;
             same("ticks at the stop", gdb.number("ticks")?, old + 1)?;
         }
@@ -46,8 +52,12 @@ fn rwatch_stops_after_each_load_with_the_value() -> Result<()> {
             // Written by gdb while stopped: no access of the image's, but the value changes.
             gdb.command(&format!("set var setpoint = {value}"))?;
             let value = format!("Value = {value}");
-            let expected =
-                ["Hardware read watchpoint 2: setpoint", &value, "demo::read_setpoint", statement::END];
+            let expected = [
+                "Hardware read watchpoint 2: setpoint",
+                &value,
+                "demo::read_setpoint",
+                statement::END,
+            ];
             stops(gdb, "continue", &expected)?;
         }
         let setpoint = address(gdb, "setpoint")?;
@@ -66,12 +76,22 @@ fn awatch_reports_writes_with_both_values_and_reads_with_one() -> Result<()> {
         let ticks = "Hardware access (read/write) watchpoint 2: ticks";
         let setpoint = "Hardware access (read/write) watchpoint 3: setpoint";
         for old in [100, 101] {
-            stops(gdb, "continue", &[setpoint, "Value = 40", "demo::read_setpoint", statement::END])?;
+            stops(
+                gdb,
+                "continue",
+                &[setpoint, "Value = 40", "demo::read_setpoint", statement::END],
+            )?;
             let old_and_new = [format!("Old value = {old}"), format!("New value = {}", old + 1)];
             stops(
                 gdb,
                 "continue",
-                &[ticks, &old_and_new[0], &old_and_new[1], "demo::step_once", statement::AFTER_TICKS],
+                &[
+                    ticks,
+                    &old_and_new[0],
+                    &old_and_new[1],
+                    "demo::step_once",
+                    statement::AFTER_TICKS,
+                ],
             )?;
             let read = format!("Value = {}", old + 1);
             stops(gdb, "continue", &[ticks, &read, "demo::step_once", statement::AFTER_TICKS])?;
@@ -89,8 +109,12 @@ fn rwatch_is_not_fooled_by_a_write_before_the_read() -> Result<()> {
         gdb.command("rwatch ticks")?;
         // Each turn increments it, and then reads it.
         for value in ["Value = 101", "Value = 102", "Value = 103"] {
-            let expected =
-                ["Hardware read watchpoint 2: ticks", value, "demo::step_once", statement::AFTER_TICKS];
+            let expected = [
+                "Hardware read watchpoint 2: ticks",
+                value,
+                "demo::step_once",
+                statement::AFTER_TICKS,
+            ];
             stops(gdb, "continue", &expected)?;
         }
         same("hits, three of them writes", hits(&table(gdb)?), vec![6])
@@ -122,8 +146,12 @@ fn rwatch_takes_a_store_of_the_same_value_for_a_read() -> Result<()> {
         to_turn(gdb, "ticks >= 1")?;
         gdb.command("rwatch status")?;
         for _ in 0..3 {
-            let expected =
-                ["Hardware read watchpoint 3: status", "Value = 24589", "demo::step_once", statement::END];
+            let expected = [
+                "Hardware read watchpoint 2: status",
+                "Value = 24589",
+                "demo::step_once",
+                statement::END,
+            ];
             stops(gdb, "continue", &expected)?;
         }
         Ok(())
@@ -150,8 +178,10 @@ fn two_watchpoints_hit_by_one_instruction_are_both_told() -> Result<()> {
         gdb.command("set var ticks = 100")?;
         gdb.command("watch ticks")?;
         gdb.command("awatch *(&ticks as *mut u32)")?;
-        let (watch, awatch) =
-            ("Hardware watchpoint 2: ticks", "Hardware access (read/write) watchpoint 3: *(&ticks as *mut u32)");
+        let (watch, awatch) = (
+            "Hardware watchpoint 2: ticks",
+            "Hardware access (read/write) watchpoint 3: *(&ticks as *mut u32)",
+        );
         let (old, new) = ("Old value = 100", "New value = 101");
         let both = [watch, old, new, awatch, old, new, "demo::step_once", statement::AFTER_TICKS];
         stops(gdb, "continue", &both)?;
@@ -168,14 +198,22 @@ fn two_watchpoints_on_the_same_bytes_share_a_register_and_are_both_told() -> Res
         gdb.command("set var ticks = 100")?;
         gdb.command("rwatch ticks")?;
         gdb.command("awatch ticks")?;
-        let (rwatch, awatch) = ("Hardware read watchpoint 2: ticks", "Hardware access (read/write) watchpoint 3: ticks");
+        let (rwatch, awatch) = (
+            "Hardware read watchpoint 2: ticks",
+            "Hardware access (read/write) watchpoint 3: ticks",
+        );
         // A write: for the access watchpoint alone.
-        let written = ["Old value = 100", "New value = 101", "demo::step_once", statement::AFTER_TICKS];
+        let written =
+            ["Old value = 100", "New value = 101", "demo::step_once", statement::AFTER_TICKS];
         stops(gdb, "continue", &[&[awatch], &written[..]].concat())?;
         let ticks = address(gdb, "ticks")?;
         let expected = [Some(Row::held(ticks, 8, "read/write", 1)), None];
         same("the debugger's rows", table(gdb)?[2..].to_vec(), expected.to_vec())?;
         let read = "Value = 101";
-        stops(gdb, "continue", &[rwatch, read, awatch, read, "demo::step_once", statement::AFTER_TICKS])
+        stops(
+            gdb,
+            "continue",
+            &[rwatch, read, awatch, read, "demo::step_once", statement::AFTER_TICKS],
+        )
     })
 }

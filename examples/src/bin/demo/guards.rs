@@ -5,8 +5,10 @@
 //! writes and carries on.
 
 use examples::arguments::Arguments;
-use examples::interrupts;
-use tetrarch::arbiter::{self, Condition, Handle, Handler, Hit, Region, Reservations, Verdict};
+use examples::{interrupts, paging};
+use tetrarch::arbiter::{
+    self, Against, Condition, Handle, Handler, Hit, Protected, Region, Reservations, Verdict,
+};
 use tetrarch_x86::{Config, SerialInterrupt, Stub};
 
 static STUB: Stub = Stub::new();
@@ -34,6 +36,7 @@ pub fn start(arguments: &Arguments) -> Guards {
     // image's own and nobody changes them afterwards.
     unsafe { STUB.install(config) }.expect("the stub finds the tables it needs");
 
+    protect_stub();
     if !arguments.has("no-null-guard") {
         claim("null-guard", 0, Condition::ReadWrite, arbiter::stop);
     }
@@ -42,6 +45,15 @@ pub fn start(arguments: &Arguments) -> Guards {
         guards.claim_config();
     }
     guards
+}
+
+/// Breakpoints in the stub's own code are refused; without this they would take themselves away
+/// when the stub runs into them.
+fn protect_stub() {
+    let code = paging::stub_code();
+    let region = Region::new(code.start, code.len()).expect("the stub has code");
+    let range = Protected { region, name: "the stub's code", against: Against::Execute };
+    STUB.protect(range).expect("there is room for another range");
 }
 
 impl Guards {
