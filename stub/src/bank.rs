@@ -15,7 +15,6 @@ pub use plan::{DebugWrite, Plan, plan};
 
 /// What the registers of one CPU hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Bank {
     addresses: [usize; 4],
     control: Dr7,

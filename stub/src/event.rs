@@ -3,12 +3,14 @@
 //! With the feature `defmt` each event is one frame on the firmware's defmt channel, from
 //! which a host can tell who owned which register when. Without it, events are nothing.
 
+#[cfg(feature = "defmt")]
+mod format;
+
 use crate::arbiter::{CpuId, Handle, Rejection, Request, Window};
 use crate::dr::Slot;
 
 /// Something that whoever reads the log wants to know.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'a> {
     /// A claim was made, or changed, or is in force again.
     ClaimAccepted {

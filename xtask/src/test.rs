@@ -27,12 +27,16 @@ enum Group {
 impl Group {
     const ALL: [Self; 3] = [Self::Host, Self::Sessions, Self::Protocol];
 
-    /// What cargo is asked to test.
-    fn selection(self) -> &'static [&'static str] {
+    /// What cargo is asked to test, call by call.
+    fn selections(self) -> &'static [&'static [&'static str]] {
         match self {
-            Self::Host => &["--workspace", "--exclude", "examples", "--lib", "--bins"],
-            Self::Sessions => &["--package", "tetrarch-tests", "--test", "sessions"],
-            Self::Protocol => &["--package", "tetrarch-tests", "--test", "protocol"],
+            Self::Host => &[
+                &["--package", "tetrarch", "--package", "tetrarch-x86", "--tests"],
+                &["--package", "tetrarch-tests", "--package", "xtask", "--lib", "--bins"],
+                &["--workspace", "--exclude", "examples", "--doc"],
+            ],
+            Self::Sessions => &[&["--package", "tetrarch-tests", "--test", "sessions"]],
+            Self::Protocol => &[&["--package", "tetrarch-tests", "--test", "protocol"]],
         }
     }
 }
@@ -57,11 +61,8 @@ pub fn test(options: &Options) -> Result<()> {
         }
     }
     let mut total = Count::default();
-    for group in groups {
-        total.add(&cargo_test(group.selection())?);
-        if group == Group::Host {
-            total.add(&cargo_test(&["--workspace", "--exclude", "examples", "--doc"])?);
-        }
+    for selection in groups.into_iter().flat_map(Group::selections) {
+        total.add(&cargo_test(selection)?);
     }
     println!("{} passed, {} failed", total.passed, total.failed);
     if total.failed > 0 {

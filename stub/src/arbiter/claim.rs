@@ -194,7 +194,6 @@ pub enum Verdict {
 
 /// What a system owner is told when its claim is hit.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Hit<'a> {
     /// The claim that was hit.
     pub handle: Handle,

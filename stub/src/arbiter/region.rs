@@ -76,7 +76,6 @@ impl core::error::Error for RegionError {}
 /// # Ok::<(), RegionError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Region {
     address: usize,
     length: usize,

@@ -25,7 +25,6 @@ use crate::dr::{Dr7, Slot, Window};
 
 /// One MOV to a debug register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DebugWrite {
     /// To DR0–DR3.
     Address(Slot, usize),

@@ -132,7 +132,6 @@ impl fmt::Display for Condition {
 
 /// What one slot can hold: a naturally aligned piece of 1, 2, 4 or 8 bytes, and a condition.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Window {
     address: usize,
     length: Length,

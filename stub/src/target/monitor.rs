@@ -88,8 +88,9 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS,
             },
             "stop" => writeln!(out, "{}", self.stop_text),
             "reset" => {
+                // Not a word: it would have to be acknowledged before the reply could go out.
                 self.debugger.orders.reset = true;
-                writeln!(out, "resetting the machine")
+                Ok(())
             }
             other => match self.firmware.commands.iter().find(|command| command.name == other) {
                 Some(command) => {

@@ -54,13 +54,18 @@ pub fn words(gdb: &mut Gdb, address: u64, count: usize) -> Result<Vec<u64>> {
 /// What follows the addresses in the output of `x`.
 fn numbers(output: &str) -> Result<Vec<u64>> {
     let fields = output.lines().flat_map(|line| line.split('\t').skip(1));
-    fields.map(|field| Ok(u64::from_str_radix(field.trim().trim_start_matches("0x"), 16)?)).collect()
+    fields
+        .map(|field| Ok(u64::from_str_radix(field.trim().trim_start_matches("0x"), 16)?))
+        .collect()
 }
 
 /// Bytes of memory, as QEMU has them. The images map it one to one.
 pub fn physical(monitor: &mut Monitor, address: u64, count: usize) -> Result<Vec<u8>> {
     let output = monitor.human(&format!("xp /{count}xb {address:#x}"))?;
-    let fields = output.lines().filter_map(|line| line.split_once(": ")).flat_map(|(_, line)| line.split_whitespace());
+    let fields = output
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .flat_map(|(_, line)| line.split_whitespace());
     fields.map(|field| Ok(u8::from_str_radix(field.trim_start_matches("0x"), 16)?)).collect()
 }
 

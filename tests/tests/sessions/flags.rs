@@ -7,95 +7,17 @@
 //! there, and what a fault pushes has RF clear.
 
 use anyhow::Result;
-use tetrarch_tests::Gdb;
 
 use crate::asking::{go_to, on_steps, store, words};
+use crate::bench::{BOTH, Bench, FLAGS, How, ORDINARY};
 use crate::support::{address, same};
 
-/// With and without IF, the arithmetic flags all clear and all set.
-const FLAGS: [u64; 4] = [0x002, 0x202, 0x8D7, 0xAD7];
-/// What the image runs with.
-const ORDINARY: u64 = 0x202;
 const TRAP: u64 = 1 << 8;
 const INTERRUPT: u64 = 1 << 9;
 const RESUME: u64 = 1 << 16;
 
 const CODE_SELECTOR: u64 = 0x08;
 const STACK_SELECTOR: u64 = 0x10;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum How {
-    Stepped,
-    Unstepped,
-}
-
-const BOTH: [How; 2] = [How::Stepped, How::Unstepped];
-
-/// One instruction of the image, to be run as often as one likes.
-struct Bench<'a> {
-    gdb: &'a mut Gdb,
-    label: &'static str,
-    start: u64,
-    stack: u64,
-}
-
-impl<'a> Bench<'a> {
-    fn at(gdb: &'a mut Gdb, label: &'static str) -> Result<Self> {
-        go_to(gdb, label)?;
-        let (start, stack) = (gdb.number("$pc")?, gdb.number("$rsp")?);
-        Ok(Self { gdb, label, start, stack })
-    }
-
-    fn set(&mut self, register: &str, value: u64) -> Result<()> {
-        self.gdb.command(&format!("set var ${register} = {value:#x}"))?;
-        same("a register that was set", self.number(&format!("${register}"))?, value)
-    }
-
-    fn prepare(&mut self, flags: u64) -> Result<()> {
-        let (start, stack) = (self.start, self.stack);
-        self.set("pc", start)?;
-        self.set("rsp", stack)?;
-        self.set("eflags", flags)
-    }
-
-    /// Runs the instruction, which must lead to the symbol `arrival`; gives the flags there.
-    fn run(&mut self, how: How, flags: u64, arrival: &str) -> Result<u64> {
-        self.prepare(flags)?;
-        match how {
-            How::Stepped => self.gdb.command("stepi")?,
-            How::Unstepped => {
-                self.gdb.command(&format!("thbreak *{arrival}"))?;
-                self.gdb.command("continue")?
-            }
-        };
-        let expected = address(self.gdb, arrival)?;
-        same(&format!("where {} leads, {how:?}", self.label), self.gdb.number("$pc")?, expected)?;
-        self.gdb.number("$eflags")
-    }
-
-    /// What has been pushed on the stack, from its top.
-    fn pushed(&mut self, count: usize) -> Result<Vec<u64>> {
-        let stack = self.gdb.number("$rsp")?;
-        words(self.gdb, stack, count)
-    }
-
-    fn number(&mut self, expression: &str) -> Result<u64> {
-        self.gdb.number(expression)
-    }
-
-    /// Puts `value` where the stack pointer was, `index` words up.
-    fn poke(&mut self, index: u64, value: u64) -> Result<()> {
-        let place = self.stack + 8 * index;
-        store(self.gdb, "long", place, value)?;
-        Ok(())
-    }
-
-    /// Lets the image go on as if nothing had been, for one round.
-    fn leave(mut self) -> Result<()> {
-        self.prepare(ORDINARY)?;
-        go_to(self.gdb, self.label)
-    }
-}
 
 /// For an instruction that leads to the one after it and pushes nothing.
 fn leads_to_the_next(label: &'static str, after: &str, flags_after: fn(u64) -> u64) -> Result<()> {

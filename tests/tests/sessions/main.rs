@@ -1,14 +1,19 @@
 //! The images under a stock gdb: what a person would type, and what must come of it.
 
 mod arbitration;
+mod asking;
+mod bench;
 mod breakpoints;
 mod flags;
 mod guards;
 mod hits;
+mod interruption;
 mod lifecycle;
+mod memory;
 mod regions;
 mod registers;
 mod stepping;
 mod support;
+mod view;
 mod watching;
 mod witness;

@@ -16,13 +16,13 @@ fn step_instructions(gdb: &mut Gdb, count: usize) -> Result<Vec<(u64, String)>> 
         "while $left > 0",
         "set $left = $left - 1",
         "stepi",
-        "echo PC ",
+        "echo PC:",
         "output/a $pc",
         "echo \\n",
         "end",
     ];
     let output = gdb.command(&script.join("\n"))?;
-    let places = output.lines().filter_map(|line| line.strip_prefix("PC "));
+    let places = output.lines().filter_map(|line| line.strip_prefix("PC:"));
     places
         .map(|place| {
             let (address, name) = place.split_once(" <").context("a place without a name")?;
