@@ -181,6 +181,12 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
         self.sender.send(payload);
     }
 
+    /// Sends the front frame once more if its acknowledgement is missing, as for a `-`.
+    pub fn repeat(&mut self) {
+        // Giving up is for the client's `-`; here nobody has refused anything.
+        let _ = self.sender.refused();
+    }
+
     /// The byte to write to the line now, if there is any.
     pub fn next_byte(&mut self) -> Option<u8> {
         self.sender.next_byte()

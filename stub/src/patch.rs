@@ -3,7 +3,8 @@
 //! Whoever reads memory through the session sees the original byte, and whoever writes it
 //! changes the original, so that the patch is invisible but for its effect. Asking twice for
 //! the same address must not save the INT3 as the original, and taking a patch away must put
-//! back what the last writer wanted there.
+//! back what the last writer wanted there. The firmware is such a writer too, and says nothing:
+//! a patch is believed only while its INT3 is there.
 
 use heapless::Vec;
 
@@ -49,46 +50,54 @@ impl Patches {
 
     /// Puts a breakpoint at `address`; a second one at the same place is the first.
     pub fn insert(&mut self, memory: &mut impl Memory, address: usize) -> Result<(), PatchError> {
-        if self.contains(address) {
+        let original = byte_at(memory, address).ok_or(PatchError::Unreachable)?;
+        let is_known = self.contains(address);
+        if is_known && original == INT3 {
             return Ok(());
         }
-        let mut original = [0];
-        if self.patches.is_full() {
+        if !is_known && self.patches.is_full() {
             return Err(PatchError::TooMany);
         }
-        if memory.read(address, &mut original) != 1 || memory.patch(address, &[INT3]) != 1 {
+        if memory.patch(address, &[INT3]) != 1 {
             return Err(PatchError::Unreachable);
         }
-        let [original] = original;
-        // There is room: looked at above.
-        let _ = self.patches.push(Patch { address, original });
+        match self.patches.iter_mut().find(|patch| patch.address == address) {
+            // The firmware has loaded other code there since.
+            Some(patch) => patch.original = original,
+            None => {
+                // There is room: looked at above.
+                let _ = self.patches.push(Patch { address, original });
+            }
+        }
         Ok(())
     }
 
-    /// Takes the breakpoint at `address` away; it is no error if there is none.
+    /// Takes the breakpoint at `address` away; it is no error if there is none. If the byte
+    /// cannot be written now, the breakpoint stays, and stays known.
     pub fn remove(&mut self, memory: &mut impl Memory, address: usize) -> Result<(), PatchError> {
         let Some(index) = self.patches.iter().position(|patch| patch.address == address) else {
             return Ok(());
         };
-        let Patch { original, .. } = self.patches.swap_remove(index);
-        match memory.patch(address, &[original]) {
-            1 => Ok(()),
-            _ => Err(PatchError::Unreachable),
+        let Some(patch) = self.patches.get(index) else {
+            return Ok(());
+        };
+        if !patch.restore(memory) {
+            return Err(PatchError::Unreachable);
         }
+        self.patches.swap_remove(index);
+        Ok(())
     }
 
-    /// Takes all of them away. One whose page has gone meanwhile is forgotten with the others.
+    /// Takes all of them away but those that cannot be written now.
     pub fn remove_all(&mut self, memory: &mut impl Memory) {
-        while let Some(patch) = self.patches.pop() {
-            memory.patch(patch.address, &[patch.original]);
-        }
+        self.patches.retain(|patch| !patch.restore(memory));
     }
 
     /// Puts the original bytes into `bytes`, which were read from `address` on.
     pub fn hide(&self, address: usize, bytes: &mut [u8]) {
         for patch in &self.patches {
             let offset = patch.address.wrapping_sub(address);
-            if let Some(byte) = bytes.get_mut(offset) {
+            if let Some(byte) = bytes.get_mut(offset).filter(|byte| **byte == INT3) {
                 *byte = patch.original;
             }
         }
@@ -105,4 +114,21 @@ impl Patches {
             }
         }
     }
+}
+
+impl Patch {
+    /// Puts the original back, unless something else is there by now: that is the firmware's.
+    fn restore(&self, memory: &mut impl Memory) -> bool {
+        match byte_at(memory, self.address) {
+            Some(INT3) => memory.patch(self.address, &[self.original]) == 1,
+            Some(_) => true,
+            None => false,
+        }
+    }
+}
+
+fn byte_at(memory: &mut impl Memory, address: usize) -> Option<u8> {
+    let mut byte = [0];
+    let [found] = (memory.read(address, &mut byte) == 1).then_some(byte)?;
+    Some(found)
 }

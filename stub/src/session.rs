@@ -30,6 +30,7 @@ use heapless::Deque;
 use crate::arbiter::Arbiter;
 use crate::link::{Link, Received};
 use crate::machine::Machine;
+use crate::packet;
 use crate::stop::{self, Reason, StopText};
 use crate::target::monitor::Command;
 use crate::target::{Action, Debugger, EVERYTHING, Firmware};
@@ -177,18 +178,32 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         byte: u8,
     ) -> Next {
         match self.link.receive(byte) {
-            // A Ctrl-C on a stopped target has what it wants.
-            Received::Nothing | Received::Interrupt | Received::GaveUp => Next::Stay,
+            Received::Nothing | Received::GaveUp => Next::Stay,
+            Received::Interrupt => self.interrupt_while_stopped(),
             Received::Oversized => self.answer_oversized(),
             Received::Packet => self.answer(arbiter, machine),
         }
+    }
+
+    /// A Ctrl-C that crossed our stop reply, or came while gdb was at work between two steps.
+    /// The user wants the target to stop, and it did; but gdb may be about to resume it.
+    fn interrupt_while_stopped(&mut self) -> Next {
+        if self.client.phase == Phase::Commanding {
+            if self.overheard == Overheard::Interrupt {
+                // Again: it may be waiting for a reply of which the acknowledgement was lost.
+                self.link.repeat();
+            }
+            self.overheard = Overheard::Interrupt;
+        }
+        Next::Stay
     }
 
     /// A byte has arrived while the target is running.
     ///
     /// A client that waits for a stop reply may send Ctrl-C and nothing else, so a packet is a
     /// new client, unless it is the old one's last packet again because it lost our
-    /// acknowledgement. Without a client a Ctrl-C is noise.
+    /// acknowledgement. Without a client a Ctrl-C is noise, and so is a packet that no client
+    /// starts with.
     pub fn overhear(&mut self, byte: u8) -> Overheard {
         let overheard = match self.link.receive(byte) {
             // An error reply now would be taken for the stop reply.
@@ -196,12 +211,22 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             Received::Interrupt if self.client.phase == Phase::Waiting => Overheard::Interrupt,
             Received::Interrupt => Overheard::Nothing,
             Received::Packet if self.client.is_repeating(self.link.packet()) => Overheard::Nothing,
+            Received::Packet if !packet::is_known(self.link.packet()) => self.decline(),
             Received::Packet => Overheard::Packet,
         };
         if overheard != Overheard::Nothing {
             self.overheard = overheard;
         }
         overheard
+    }
+
+    /// A packet that we do not know, on a running target: not worth a stop. A client that has
+    /// not started yet is told so; one that waits would take the answer for the stop reply.
+    fn decline(&mut self) -> Overheard {
+        if self.client.phase == Phase::Absent {
+            self.link.send(b"");
+        }
+        Overheard::Nothing
     }
 
     /// The next byte for the client, if there is one to send now.
@@ -220,6 +245,14 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     ) {
         self.debugger.clear(arbiter, machine);
         self.untold.clear();
+        self.overheard = Overheard::Nothing;
+        self.running = Action::Continue;
         self.client.leave();
     }
+}
+
+/// How many bytes a command may print so that its output, two digits each in packets of 256,
+/// and the reply after it find room in a queue of this length.
+const fn console<const QUEUE: usize>() -> usize {
+    QUEUE.saturating_sub(64) / 9 * 4
 }

@@ -5,7 +5,7 @@
 //! firmware's own guards, so what stopped the machine is also written as a line of text: sent
 //! to gdb's console with the stop, shown by `monitor stop` and in `info threads` afterwards.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use gdbstub::common::{Signal, Tid};
 use gdbstub::stub::MultiThreadStopReason;
@@ -17,8 +17,11 @@ use crate::dr::{Dr6, Dr7};
 use crate::hit::Stopped;
 use crate::watch::{Kind, Report};
 
-/// Room for one line about a stop; what does not fit is cut off.
-pub type StopText = String<160>;
+/// How many bytes a line about a stop has at the most; what does not fit is cut off.
+pub(crate) const LINE: usize = 200;
+
+/// One line about a stop.
+pub type StopText = String<LINE>;
 
 /// What brought the machine into the stub.
 #[derive(Clone, Copy, Debug)]
@@ -104,19 +107,29 @@ impl Reason {
     }
 }
 
+/// Writes as much as there is room for. (A heapless string takes all of a piece or nothing.)
+struct Cut<'a>(&'a mut StopText);
+
+impl Write for Cut<'_> {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        piece.chars().try_for_each(|character| self.0.push(character).map_err(|_| fmt::Error))
+    }
+}
+
 /// A line about a stop that one of the firmware's own guards asked for.
 pub(crate) fn by_owner(stopped: &Stopped, further: usize, program_counter: usize) -> StopText {
     let mut text = StopText::new();
+    let mut line = Cut(&mut text);
     let Stopped { owner, condition, window, .. } = stopped;
     // A line that is cut off is better than none.
     let _ = write!(
-        text,
+        line,
         "stopped by {owner}: {condition} at {:#x}+{}, next instruction {program_counter:#x}",
         window.address(),
         window.length().bytes(),
     );
     if further > 0 {
-        let _ = write!(text, ", and by {further} more");
+        let _ = write!(line, ", and by {further} more");
     }
     text
 }
@@ -124,23 +137,24 @@ pub(crate) fn by_owner(stopped: &Stopped, further: usize, program_counter: usize
 /// A line about any other stop.
 pub(crate) fn by(reason: Reason, cause: &Cause<'_>) -> StopText {
     let mut text = StopText::new();
+    let mut line = Cut(&mut text);
     // A line that is cut off is better than none.
     let _ = match cause {
         Cause::Fault(Fault { name, address: Some(address), .. }) => {
-            write!(text, "stopped by a {name} at {address:#x}")
+            write!(line, "stopped by a {name} at {address:#x}")
         }
-        Cause::Fault(Fault { name, address: None, .. }) => write!(text, "stopped by a {name}"),
-        Cause::Panic(message) => write!(text, "stopped by a panic: {message}"),
-        Cause::Nmi => write!(text, "stopped by an NMI"),
-        Cause::Interrupt => write!(text, "interrupted by the debugger"),
-        Cause::Packet => write!(text, "stopped because a debugger attached"),
+        Cause::Fault(Fault { name, address: None, .. }) => write!(line, "stopped by a {name}"),
+        Cause::Panic(message) => write!(line, "stopped by a panic: {message}"),
+        Cause::Nmi => write!(line, "stopped by an NMI"),
+        Cause::Interrupt => write!(line, "interrupted by the debugger"),
+        Cause::Packet => write!(line, "stopped because a debugger attached"),
         Cause::Breakpoint | Cause::Debug { .. } => match reason {
             Reason::Watch(report) => {
-                write!(text, "stopped by a {} at {:#x}", report.kind, report.address)
+                write!(line, "stopped by a {} at {:#x}", report.kind, report.address)
             }
-            Reason::SoftwareBreakpoint => write!(text, "stopped by a software breakpoint"),
+            Reason::SoftwareBreakpoint => write!(line, "stopped by a software breakpoint"),
             Reason::Signal(_) | Reason::Interrupted | Reason::Aborted | Reason::Trapped => {
-                write!(text, "stopped by a step or a breakpoint instruction of the firmware")
+                write!(line, "stopped by a step or a breakpoint instruction of the firmware")
             }
         },
     };

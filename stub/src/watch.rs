@@ -15,7 +15,7 @@
 use heapless::Vec;
 
 use crate::arbiter::{self, Arbiter, Handle, Owner, Region, Rejection, Request};
-use crate::dr::Condition;
+use crate::dr::{Condition, Window};
 use crate::machine::Memory;
 
 /// How many requests of the client can be remembered; more than registers, because several may
@@ -95,6 +95,7 @@ impl WatchBook {
         kind: Kind,
         region: Region,
     ) -> Result<(), WatchError> {
+        self.entries.retain(|entry| claims.get(entry.handle).is_some());
         if self.entries.iter().any(|entry| entry.kind == kind && entry.region == region) {
             return Ok(());
         }
@@ -135,18 +136,34 @@ impl WatchBook {
 
     /// What to report when a window of this claim was hit.
     ///
-    /// `address` is the window's, which lies inside the region because regions are tiled
-    /// exactly. `None` if only a read watchpoint stands on it and the bytes have changed.
-    pub fn report(&self, handle: Handle, address: usize, access: Access) -> Option<Report> {
-        self.entries
-            .iter()
-            .filter(|entry| entry.handle == handle)
-            .find(|entry| match (entry.kind, access) {
-                (Kind::Read, Access::Changed) => false,
-                (Kind::Read, Access::Unchanged)
-                | (Kind::Execute | Kind::Write | Kind::Access, _) => true,
-            })
-            .map(|entry| Report { kind: entry.kind, address, handle })
+    /// The address is in the window, which lies inside the region because regions are tiled
+    /// exactly. gdb takes it for a hit of every watchpoint around it, so it is, if there is
+    /// one, a byte that only requests which `was_hit` are around. `None` if only a read
+    /// watchpoint stands on the claim and the bytes have changed.
+    pub fn report(
+        &self,
+        handle: Handle,
+        window: Window,
+        access: Access,
+        was_hit: impl Fn(Handle) -> bool,
+    ) -> Option<Report> {
+        let entry = self.entries.iter().find(|entry| {
+            entry.handle == handle
+                && match (entry.kind, access) {
+                    (Kind::Read, Access::Changed) => false,
+                    (Kind::Read, Access::Unchanged)
+                    | (Kind::Execute | Kind::Write | Kind::Access, _) => true,
+                }
+        })?;
+        let misleads = |address: &usize| {
+            self.entries
+                .iter()
+                .any(|other| other.region.contains(*address) && !was_hit(other.handle))
+        };
+        let address = (window.address()..=window.region().last())
+            .find(|address| !misleads(address))
+            .unwrap_or(window.address());
+        Some(Report { kind: entry.kind, address, handle })
     }
 
     /// Forgets every request; the claims are the caller's to release.

@@ -7,6 +7,7 @@ use tetrarch::arbiter::{Condition, Owner, Region, Request, Verdict};
 use tetrarch::bank::DebugWrite;
 use tetrarch::dr::{Dr7, Length, Slot};
 use tetrarch::session::{Cause, Go, Motion, Next, Overheard, ResumeFlag};
+use tetrarch::target::monitor::Command;
 
 const STEP: u32 = 1 << 14;
 
@@ -274,8 +275,9 @@ fn why_gives_the_figures_of_the_last_refusal() {
     assert_eq!(bench.ask(&format!("Z2,{WRITABLE:x},20")), "E1c");
     let why = bench.monitor("why");
     assert!(why.contains("needs 4") && why.contains('2'), "{why}");
+    // What gdb looks at by itself does not hide what a person was refused.
     assert_eq!(bench.ask("m0,4"), "E0e");
-    assert_eq!(bench.monitor("why"), "memory at 0x0 cannot be read\n");
+    assert_eq!(bench.monitor("why"), why);
     assert_eq!(bench.ask(&format!("M{BASE:x},1:00")), "E0e");
     assert_eq!(bench.monitor("why"), format!("memory at {BASE:#x} cannot be written\n"));
 }
@@ -367,4 +369,112 @@ fn bad_input_is_an_error_each_and_the_session_goes_on() {
     }
     assert_eq!(bench.ask("vNothing"), "");
     assert_eq!(bench.ask(&format!("m{BASE:x},2")), "0001");
+}
+
+#[test]
+fn a_ctrl_c_that_crosses_a_stop_reply_is_told_at_the_next_resume() {
+    let mut bench = Bench::attached(2, 0);
+    bench.resume("vCont;s:p1.1;c");
+    assert_eq!(bench.debug_exception(STEP), ["T05thread:p01.01;"]);
+    assert_eq!(bench.session.receive(&mut bench.arbiter, &mut bench.machine, 3), Next::Stay);
+    assert_eq!(bench.send("vCont;s:p1.1;c"), ["T02thread:p01.01;"]);
+    assert_eq!(bench.next, Some(Next::Stay));
+    bench.resume("vCont;c");
+}
+
+#[test]
+fn a_client_that_comes_in_the_middle_of_a_step_is_answered_and_not_told_of_a_stop() {
+    let mut bench = Bench::attached(2, 0);
+    bench.resume("vCont;s:p1.1;c");
+    for byte in tetrarch::link::frame(b"qSupported:multiprocess+") {
+        bench.session.overhear(byte);
+    }
+    let replies = bench.debug_exception(STEP);
+    assert_eq!(replies.len(), 1);
+    assert!(replies[0].starts_with("PacketSize="), "{replies:?}");
+}
+
+#[test]
+fn noise_that_happens_to_be_a_frame_does_not_stop_the_target() {
+    for attached in [false, true] {
+        let mut bench = Bench::attached(2, 0);
+        if attached {
+            bench.resume("vCont;c");
+        } else {
+            bench.ask("D;1");
+        }
+        let before = bench.next;
+        let replies = bench.running_packet("");
+        assert_eq!(replies.len(), usize::from(!attached), "only who does not wait is answered");
+        assert_eq!(bench.next, before);
+    }
+}
+
+#[test]
+fn a_breakpoint_whose_page_is_gone_is_not_forgotten() {
+    let mut bench = Bench::attached(2, 0);
+    let address = BASE + 16;
+    let original = bench.machine.at(address)[0];
+    assert_eq!(bench.ask(&format!("Z0,{address:x},1")), "OK");
+    let bytes = std::mem::take(&mut bench.machine.bytes);
+    assert_eq!(bench.ask(&format!("z0,{address:x},1")), "E0e");
+    bench.machine.bytes = bytes;
+    assert_eq!(bench.ask(&format!("z0,{address:x},1")), "OK");
+    assert_eq!(bench.machine.at(address)[0], original);
+}
+
+#[test]
+fn code_that_the_firmware_loads_over_a_breakpoint_stays_as_it_is() {
+    let mut bench = Bench::attached(2, 0);
+    let address = BASE + 16;
+    assert_eq!(bench.ask(&format!("Z0,{address:x},1")), "OK");
+    bench.machine.at(address)[0] = 0x90;
+    assert_eq!(bench.ask(&format!("m{address:x},1")), "90");
+    assert_eq!(bench.ask(&format!("Z0,{address:x},1")), "OK");
+    assert_eq!(bench.machine.at(address)[0], 0xCC);
+    bench.machine.at(address)[0] = 0x91;
+    assert_eq!(bench.ask(&format!("z0,{address:x},1")), "OK");
+    assert_eq!(bench.machine.at(address)[0], 0x91);
+}
+
+#[test]
+fn the_reported_address_is_not_that_of_a_watchpoint_that_was_not_hit() {
+    let mut bench = Bench::attached(2, 0);
+    assert_eq!(bench.ask(&format!("Z4,{WRITABLE:x},1")), "OK");
+    assert_eq!(bench.ask(&format!("Z4,{WRITABLE:x},8")), "OK");
+    bench.resume("vCont;c");
+    let placed = bench.arbiter.assignment(CPU);
+    let long = placed
+        .iter()
+        .position(|window| window.is_some_and(|window| window.length() == Length::Eight));
+    let told = bench.debug_exception(1 << long.expect("it is placed"));
+    assert_eq!(told, [format!("T05thread:p01.01;awatch:{:x};", WRITABLE + 1)]);
+}
+
+#[test]
+fn a_panic_message_that_is_too_long_is_cut_off() {
+    let mut bench = Bench::attached(2, 0);
+    bench.resume("vCont;c");
+    let message = "x".repeat(1000);
+    let replies = bench.stop(Cause::Panic(&message));
+    let text = console(&replies[0][1..]);
+    assert!(
+        text.starts_with("tetrarch: stopped by a panic: xxxxx") && text.ends_with("x\n"),
+        "{text}"
+    );
+    assert_eq!(replies[1..], ["T06thread:p01.01;"]);
+}
+
+#[test]
+fn a_command_that_prints_too_much_is_cut_off_and_still_answered() {
+    const COMMANDS: &[Command] = &[Command {
+        name: "flood",
+        help: "prints without end",
+        run: |_, out| while out.write_str("0123456789abcdef").is_ok() {},
+    }];
+    let mut bench = Bench::attached(2, 0);
+    bench.session.set_commands(COMMANDS);
+    let printed = bench.monitor("flood");
+    assert!(printed.starts_with("0123456789") && printed.ends_with("[cut]\n"), "{printed}");
+    assert_eq!(bench.ask("qAttached:1"), "1");
 }

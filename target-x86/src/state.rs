@@ -208,7 +208,12 @@ impl<const CLAIMS: usize> State<CLAIMS> {
 
     fn begin_step(&mut self, frame: &mut Frame, pending: &Pending) -> Departure {
         let stepped = Departure::Instead(Cause::Debug { status: single_step(), live: Dr7::OFF });
-        match step::begin(frame, &mut Linear, &self.system()) {
+        let begun = if self.has_breakpoint_at(frame) {
+            step::begin_at_breakpoint(frame)
+        } else {
+            step::begin(frame, &mut Linear, &self.system())
+        };
+        match begun {
             Begun::Completed => stepped,
             Begun::LoadedIdt(table) => {
                 self.firmware_idt = table;
@@ -233,6 +238,14 @@ impl<const CLAIMS: usize> State<CLAIMS> {
                 Departure::Ready
             }
         }
+    }
+
+    /// Whether the next instruction is to be reported before it runs.
+    fn has_breakpoint_at(&self, frame: &Frame) -> bool {
+        !frame.has(flag::RESUME)
+            && self.arbiter.wanted(cpus::current()).iter().any(|window| {
+                window.condition() == Condition::Execute && window.address() as u64 == frame.rip
+            })
     }
 
     /// Where the #DB of the coming step shall arrive: see [`DebugStack`].

@@ -144,6 +144,13 @@ pub fn begin(frame: &mut Frame, memory: &mut impl Memory, system: &System) -> Be
     done.unwrap_or_else(|| Begun::Armed(arm(frame, kind, privilege)))
 }
 
+/// Starts a step of an instruction that an execute breakpoint comes before: the processor
+/// raises it, even where [`begin`] would carry the instruction out.
+pub fn begin_at_breakpoint(frame: &mut Frame) -> Begun {
+    let privilege = privilege(frame);
+    Begun::Armed(arm(frame, Kind::Plain, privilege))
+}
+
 /// Sets the flags for one instruction.
 fn arm(frame: &mut Frame, kind: Kind, privilege: u8) -> Pending {
     let effect = match kind {

@@ -69,6 +69,10 @@ impl<const PACKET: usize> Receiver<PACKET> {
                 self.state = State::FirstDigit;
                 Found::Nothing
             }
+            // Only binary data has such a byte; the `$` before it was noise, or this is.
+            (State::Payload, 0x03) if self.payload.first() != Some(&b'X') => {
+                self.end(Found::Interrupt)
+            }
             (State::Payload, _) => {
                 self.keep(byte);
                 Found::Nothing

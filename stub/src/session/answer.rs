@@ -8,13 +8,14 @@ use heapless::String;
 use num_traits::{Bounded, NumCast};
 
 use super::dialogue::{self, Outcome};
-use super::{Next, Session};
+use super::{Next, Overheard, Session, console};
 use crate::arbiter::Arbiter;
+use crate::link::Overflow;
 use crate::machine::Machine;
 use crate::packet::{self, Checked, Errno, Farewell, Limits, Reply, ThreadIds};
 use crate::register_file::RegisterFile;
+use crate::target::Debuggee;
 use crate::target::refusal::Refusal;
-use crate::target::{Action, Debuggee};
 
 impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     /// Answers the packet that the link holds.
@@ -24,7 +25,7 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         machine: &mut M,
     ) -> Next {
         let limits = limits::<M::Arch, PACKET, CPUS>(self.client.stepping);
-        let Self { link, scratch, client, debugger, firmware, stop, untold, .. } = self;
+        let Self { link, scratch, client, debugger, firmware, stop, untold, overheard, .. } = self;
         let (payload, mut sink) = link.parts();
         let forwarded = match packet::check(payload, &limits) {
             Checked::Forward(packet) => packet,
@@ -32,6 +33,7 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
                 // The breakpoints of a client that vanished are not this one's.
                 debugger.clear(arbiter, machine);
                 untold.clear();
+                *overheard = Overheard::Nothing;
                 client.arrive(packet.payload(), thread_ids);
                 packet
             }
@@ -68,18 +70,22 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             machine: &mut *machine,
             debugger,
             firmware: *firmware,
+            console: console::<QUEUE>(),
             stop_text: &stop.text,
         };
         match dialogue::answer(&mut target, scratch, client, forwarded.payload(), sink) {
             Outcome::Answered if self.debugger.orders.reset => Next::Reset,
-            Outcome::Answered => Next::Stay,
+            Outcome::Answered => {
+                self.make_up_for_lost_reply();
+                Next::Stay
+            }
             Outcome::Resume => {
                 self.client.resume(self.link.packet());
                 self.resume(arbiter, machine)
             }
             Outcome::Detached => {
                 self.close(arbiter, machine);
-                self.running = Action::Continue;
+                arbiter.refresh_snapshots(machine);
                 self.go(arbiter, machine)
             }
             Outcome::Died => {
@@ -91,14 +97,22 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         }
     }
 
+    /// A reply for which there was no room has been dropped: an error is short, and better than
+    /// a client that waits.
+    fn make_up_for_lost_reply(&mut self) {
+        match self.link.overflowed() {
+            Overflow::None => {}
+            Overflow::FrameLost => {
+                self.link.send(Reply::Error(Errno::TooLong).payload().as_ref());
+                self.debugger.refusal = Some(Refusal::Packet(Errno::TooLong));
+            }
+        }
+    }
+
     /// Answers a packet that was too long to be kept.
     pub(super) fn answer_oversized(&mut self) -> Next {
-        let refusal = Refusal::Oversized;
-        let mut reply = String::<4>::new();
-        // An `E` and two digits.
-        let _ = write!(reply, "E{:02x}", refusal.errno());
-        self.link.send(reply.as_bytes());
-        self.debugger.refusal = Some(refusal);
+        self.link.send(Reply::Error(Errno::TooLong).payload().as_ref());
+        self.debugger.refusal = Some(Refusal::Oversized);
         Next::Stay
     }
 }

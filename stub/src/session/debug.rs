@@ -12,7 +12,7 @@ use crate::hit::{Change, Delivery};
 use crate::machine::Machine;
 use crate::stop::{self, Cause, Reason};
 use crate::target::Action;
-use crate::watch::{Access, Report};
+use crate::watch::{Access, Kind, Report};
 
 /// The opcode of INT1, which raises #DB without setting a bit in DR6.
 const INT1: u8 = 0xF1;
@@ -38,7 +38,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             Some(report) => Some(Reason::Watch(report)),
             None if delivery.stopped_by_system() => Some(Reason::Trapped),
             None if self.has_stepped(status, next) => Some(Reason::Trapped),
-            None if is_int1(machine, status, next) => Some(Reason::Trapped),
+            None if delivery.windows.is_empty() && is_int1(machine, status, next) => {
+                Some(Reason::Trapped)
+            }
             None => None,
         };
         let cause = Cause::Debug { status, live };
@@ -86,14 +88,17 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
                 Change::Changed => Access::Changed,
                 Change::Unchanged | Change::Unknown => Access::Unchanged,
             };
-            watches.report(hit.handle, hit.window.address(), access)
+            let was_hit = |handle| delivery.debugger.iter().any(|hit| hit.handle == handle);
+            watches.report(hit.handle, hit.window, access, was_hit)
         });
         let told = reports.next()?;
         for report in reports {
-            // gdb looks at every watchpoint whose region the address lies in.
-            let covered = arbiter
-                .get(report.handle)
-                .is_some_and(|claim| claim.request().region.contains(told.address));
+            // gdb looks at every watchpoint whose region the address lies in; the reply for a
+            // breakpoint has no address.
+            let covered = told.kind != Kind::Execute
+                && arbiter
+                    .get(report.handle)
+                    .is_some_and(|claim| claim.request().region.contains(told.address));
             if !covered {
                 // There are no more hits than slots, and one of them is told now.
                 let _ = self.untold.push_back(report);
@@ -135,5 +140,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
 /// Whether the exception came from an INT1 just executed.
 fn is_int1(memory: &mut impl Machine, status: Dr6, next: usize) -> bool {
     let mut opcode = [0];
-    status == Dr6::RESET && memory.read(next.wrapping_sub(1), &mut opcode) == 1 && opcode == [INT1]
+    !status.single_step()
+        && !status.register_access()
+        && !status.task_switch()
+        && memory.read(next.wrapping_sub(1), &mut opcode) == 1
+        && opcode == [INT1]
 }

@@ -5,7 +5,7 @@ use core::fmt::Write;
 use heapless::String;
 
 use super::client::Phase;
-use super::{Cause, Next, Overheard, Session, Stop, dialogue};
+use super::{Cause, Next, Overheard, Session, Stop, console, dialogue};
 use crate::arbiter::Arbiter;
 use crate::dr::Condition;
 use crate::machine::Machine;
@@ -55,10 +55,10 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         text: StopText,
     ) -> Next {
         if self.client.phase == Phase::Waiting {
-            let mut packet = String::<{ 2 * 180 }>::new();
-            // Long enough for the longest text, its prefix and its newline.
+            const SPEAKER: &[u8] = b"tetrarch: ";
+            let mut packet = String::<{ 1 + 2 * (SPEAKER.len() + stop::LINE + 1) }>::new();
             let _ = packet.push('O');
-            for byte in b"tetrarch: ".iter().chain(text.as_bytes()).chain(b"\n") {
+            for byte in SPEAKER.iter().chain(text.as_bytes()).chain(b"\n") {
                 let _ = write!(packet, "{byte:02x}");
             }
             self.link.send(packet.as_bytes());
@@ -75,7 +75,6 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         text: StopText,
     ) -> Next {
         let cpu = machine.cpu();
-        self.overheard = Overheard::Nothing;
         self.client.access = thread_of(cpu);
         self.client.stepping = thread_of(cpu);
         self.stop = Stop {
@@ -84,6 +83,20 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             program_counter: machine.program_counter(cpu).unwrap_or_default(),
             reported: self.stop.reported,
         };
+        match self.overheard {
+            // Whoever sends packets does not wait for a stop reply, and would take it for the
+            // answer.
+            Overheard::Packet => {
+                self.overheard = Overheard::Nothing;
+                self.client.phase = Phase::Commanding;
+                return self.answer(arbiter, machine);
+            }
+            Overheard::Interrupt if reason == Reason::Interrupted => {
+                self.overheard = Overheard::Nothing;
+            }
+            // It is told at the next resume.
+            Overheard::Interrupt | Overheard::Nothing => {}
+        }
         if self.client.phase == Phase::Waiting {
             self.client.phase = Phase::Commanding;
             self.report_stop(arbiter, machine);
@@ -103,6 +116,7 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             machine,
             debugger: &mut self.debugger,
             firmware: self.firmware,
+            console: console::<QUEUE>(),
             stop_text: &self.stop.text,
         };
         let sink = self.link.sink();
@@ -115,18 +129,14 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         }
     }
 
-    /// A packet came while the target was running: stop, and answer it.
+    /// A packet came while the target was running: stop, which answers it.
     pub(super) fn visit<M: Machine, const CLAIMS: usize, const CPUS: usize>(
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS>,
         machine: &mut M,
     ) -> Next {
-        // Whoever sends packets does not wait for a stop reply, and would take it for the answer.
-        self.client.phase = Phase::Commanding;
         let reason = Reason::Interrupted;
-        let text = stop::by(reason, &Cause::Packet);
-        self.enter(arbiter, machine, reason, text);
-        self.answer(arbiter, machine)
+        self.enter(arbiter, machine, reason, stop::by(reason, &Cause::Packet))
     }
 
     /// The client wants the target to run.
@@ -135,7 +145,13 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         arbiter: &mut Arbiter<CLAIMS, CPUS>,
         machine: &mut M,
     ) -> Next {
-        if let Some(report) = self.next_untold(arbiter) {
+        if self.overheard == Overheard::Interrupt {
+            let reason = Reason::Interrupted;
+            return self.enter(arbiter, machine, reason, stop::by(reason, &Cause::Interrupt));
+        }
+        let here = machine.program_counter(machine.cpu()) == Ok(self.stop.program_counter);
+        // Moved elsewhere, to call a function for instance, the client waits for something else.
+        if let Some(report) = here.then(|| self.next_untold(arbiter)).flatten() {
             let reason = Reason::Watch(report);
             return self.enter(arbiter, machine, reason, stop::by(reason, &Cause::Breakpoint));
         }

@@ -81,6 +81,8 @@ pub(crate) struct Debuggee<'a, M, const CLAIMS: usize, const CPUS: usize> {
     pub machine: &'a mut M,
     pub debugger: &'a mut Debugger,
     pub firmware: Firmware,
+    /// How much a `monitor` command may print, in bytes, so that its reply still fits.
+    pub console: usize,
     pub stop_text: &'a StopText,
 }
 
@@ -88,7 +90,12 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS,
     /// Remembers why, and gives the errno to answer with.
     fn refuse(&mut self, refusal: Refusal) -> gdbstub::target::TargetError<Infallible> {
         let errno = refusal.errno();
-        self.debugger.refusal = Some(refusal);
+        // An unwinder that looks at one address too many must not hide what a person was refused.
+        let by_itself = matches!(refusal, Refusal::Read { .. });
+        let last = &mut self.debugger.refusal;
+        if !by_itself || matches!(last, None | Some(Refusal::Read { .. })) {
+            *last = Some(refusal);
+        }
         gdbstub::target::TargetError::Errno(errno)
     }
 }
@@ -129,6 +136,19 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Target for Debuggee<'_,
 
     // A UART loses and damages bytes; the link needs the acknowledgements.
     fn use_no_ack_mode(&self) -> bool {
+        false
+    }
+
+    // There are no processes to fork.
+    fn use_fork_stop_reason(&self) -> bool {
+        false
+    }
+
+    fn use_vfork_stop_reason(&self) -> bool {
+        false
+    }
+
+    fn use_vforkdone_stop_reason(&self) -> bool {
         false
     }
 }

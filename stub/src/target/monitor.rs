@@ -36,7 +36,12 @@ reset  reset the machine
 struct Pieces<'a> {
     out: ConsoleOutput<'a>,
     piece: String<256>,
+    /// How much may still be printed.
+    room: usize,
 }
+
+/// What ends an output that is longer than there is room for.
+const CUT: &str = "[cut]\n";
 
 impl Pieces<'_> {
     fn flush(&mut self) {
@@ -50,6 +55,11 @@ impl Pieces<'_> {
 impl Write for Pieces<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
+            let Some(room) = self.room.checked_sub(character.len_utf8()) else {
+                self.room = 0;
+                return Err(fmt::Error);
+            };
+            self.room = room;
             if self.piece.push(character).is_err() {
                 self.flush();
                 self.piece.push(character).map_err(|_| fmt::Error)?;
@@ -67,11 +77,16 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MonitorCmd
         line: &[u8],
         out: ConsoleOutput<'_>,
     ) -> Result<(), Infallible> {
-        let mut out = Pieces { out, piece: String::new() };
+        let room = self.console.saturating_sub(CUT.len());
+        let mut out = Pieces { out, piece: String::new(), room };
         let line = core::str::from_utf8(line).unwrap_or_default().trim();
         let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
-        // The writer itself cannot fail; a formatter that does has nobody to tell.
+        // The only way for it to fail is to print too much.
         let _ = self.run_command(name, arguments, &mut out);
+        if out.room == 0 {
+            out.room = CUT.len();
+            let _ = out.write_str(CUT);
+        }
         out.flush();
         Ok(())
     }

@@ -36,11 +36,11 @@ impl FakeMachine {
     }
 
     fn span(&self, address: usize, length: usize, lowest: usize) -> std::ops::Range<usize> {
-        if address < lowest || address >= BASE + SIZE {
+        if address < lowest || address >= BASE + self.bytes.len() {
             return 0..0;
         }
         let start = address - BASE;
-        start..SIZE.min(start + length)
+        start..self.bytes.len().min(start + length)
     }
 
     pub fn at(&mut self, address: usize) -> &mut [u8] {
