@@ -32,3 +32,15 @@ pub use mi::Mi;
 pub use qemu::{Boot, Qemu};
 pub use rsp::Rsp;
 pub use session::{Session, under_gdb};
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_readme_embeds_the_minimal_image_word_for_word() {
+        let readme = include_str!("../../README.md");
+        let image = include_str!("../../examples/src/bin/minimal.rs");
+        let (_, embedding) =
+            image.split_once("interrupts};\n").expect("the image imports its surroundings");
+        assert!(readme.contains(&format!("```rust,ignore\n{embedding}```")));
+    }
+}

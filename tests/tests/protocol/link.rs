@@ -176,12 +176,11 @@ fn commands_that_do_not_wait_for_any_reply_leave_the_last_one_answered() -> Resu
         let burst: Vec<u8> =
             ["g", "qC", "Hg1", "?"].iter().flat_map(|packet| frame(packet.as_bytes())).collect();
         bench.client.send_bytes(&burst)?;
-        let last = Said::Packet(ATTACHED.to_owned());
         let mut acknowledged = 0;
         loop {
             match bench.client.next(poll::LIMIT)? {
                 Said::Acknowledged => acknowledged += 1,
-                said if said == last => break,
+                Said::Packet(reply) if reply == ATTACHED => break,
                 Said::Packet(_) => {}
                 said @ (Said::Refused | Said::Garbage(_) | Said::Nothing) => {
                     anyhow::bail!("said {said:?}")

@@ -10,6 +10,7 @@ mod clients;
 mod link;
 mod memory;
 mod queries;
+mod readme;
 mod registers;
 mod reset;
 mod resume;

@@ -38,6 +38,35 @@ fn each_kind_of_watchpoint_is_told_by_its_word_and_address() -> Result<()> {
 }
 
 #[test]
+fn nothing_of_a_hit_or_a_step_is_left_in_dr6() -> Result<()> {
+    /// DR6 after a reset: what must be in it whenever it is not just being read.
+    const RESET: u64 = 0xFFFF_0FF0;
+    stopped(|bench| {
+        let ticks = address("ticks")?;
+        for request in [
+            format!("2,{ticks:x},8"),
+            format!("4,{ticks:x},8"),
+            format!("1,{:x},1", address("step_once")?),
+        ] {
+            stop_at(bench, &request)?;
+            let status = bench.qemu.monitor().registers()?.status;
+            ensure!(status == RESET, "{status:#x} after Z{request}");
+            bench.client.send("vCont;s:p1.1")?;
+            bench.hear_packet(TRAP)?;
+            let status = bench.qemu.monitor().registers()?.status;
+            ensure!(status == RESET, "{status:#x} after a step");
+            bench.client.send("vCont;c")?;
+            bench.wait_for_turns()?;
+            let status = bench.qemu.monitor().registers()?.status;
+            ensure!(status == RESET, "{status:#x} while it runs");
+            bench.client.send_bytes(b"\x03")?;
+            bench.hear_packet(ATTACHED)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn a_region_of_two_windows_is_told_by_the_address_of_the_one_that_was_hit() -> Result<()> {
     stopped(|bench| {
         // One byte of 32 is written in each turn, so these come one after the other.

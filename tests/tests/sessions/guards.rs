@@ -42,7 +42,7 @@ fn guards(gdb: &mut Gdb, null: u64, config: u64) -> Result<()> {
 /// Starts the image without a debugger, and attaches one when the first guard was hit.
 fn under_late_gdb(boot: Boot, test: impl FnOnce(&mut Session) -> Result<()>) -> Result<()> {
     let qemu = boot.start()?;
-    qemu.log().wait_for("Hit {")?;
+    qemu.log().wait_for("INFO hit ")?;
     let mut gdb = Gdb::start(qemu.image(), Echo::Silent)?;
     gdb.attach(&qemu)?;
     let mut session = Session { qemu, gdb };
@@ -220,7 +220,7 @@ fn the_guards_stay_in_place_after_the_debugger_has_gone() -> Result<()> {
         to_next_turn(gdb)?;
         provoke(gdb, 1)?;
         gdb.expect("detach", "Ending remote debugging.")?;
-        session.qemu.log().wait_for("Hit {")?;
+        session.qemu.log().wait_for("INFO hit ")?;
         gdb.attach(&session.qemu)?;
         let text = null_guard(gdb)?;
         same("monitor stop", gdb.command("monitor stop")?, format!("{text}\n"))?;

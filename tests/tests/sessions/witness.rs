@@ -189,12 +189,14 @@ fn the_firmware_arms_and_disarms_on_its_own() -> Result<()> {
 #[test]
 fn after_detach_only_the_guards_are_left() -> Result<()> {
     under_gdb(Boot::new("demo")?, |session| {
-        session.gdb.command("watch *(&demo::scratch[0] as *mut u64)")?;
-        session.gdb.command("hbreak *0x100000")?;
         let ticks = address(&mut session.gdb, "ticks")?;
         let config = address(&mut session.gdb, "config")?;
+        let scratch = address(&mut session.gdb, "scratch")?;
+        session.gdb.command("hbreak *0x100000")?;
+        // Past gdb's own bookkeeping, so that it does not take this one out before it goes.
+        session.gdb.expect(&format!("maint packet Z2,{scratch:x},8"), "OK")?;
         let attached = running(session)?;
-        same("DR7 before", attached.control, 0x909B_06AA)?;
+        same("DR7 before", attached.control, 0x099B_06AA)?;
         let before = session.gdb.number("demo::ticks")?;
         session.gdb.expect("detach", "Ending remote debugging.")?;
         let left = registers_once_past(session, ticks, before)?;
@@ -202,6 +204,7 @@ fn after_detach_only_the_guards_are_left() -> Result<()> {
         same("the armed addresses", left.armed(), [Some(0), Some(config), None, None])?;
         session.gdb.attach(&session.qemu)?;
         session.gdb.command("delete")?;
+        same("the debugger's rows", table(&mut session.gdb)?[2..].to_vec(), vec![None, None])?;
         agrees(session, GUARDS)
     })
 }

@@ -35,9 +35,9 @@ fn the_breakpoints_of_a_gdb_that_was_killed_are_gone_with_it() -> Result<()> {
         let places = Places::ask(&mut session.gdb)?;
         let code = address(&mut session.gdb, "write_config")?;
         let original = session.qemu.monitor().memory(code, 16)?;
-        let table = session.gdb.command("monitor dr")?;
         for killed_while_running in [false, true] {
             let Session { qemu, gdb } = session;
+            let table = gdb.command("monitor dr")?;
             set_everything(gdb)?;
             if killed_while_running {
                 gdb.resume()?;
