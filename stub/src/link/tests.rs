@@ -77,12 +77,15 @@ fn a_dollar_restarts_the_frame_wherever_it_comes() {
 }
 
 #[test]
-fn an_interrupt_counts_between_frames_only() {
+fn an_interrupt_counts_between_frames_and_where_a_frame_cannot_have_it() {
     let mut link = Small::new();
     assert_eq!(feed(&mut link, b"\x03"), [Received::Interrupt]);
     assert_eq!(feed(&mut link, &framed(b"X0,1:\x03")), [Received::Packet]);
     assert_eq!(link.packet(), b"X0,1:\x03");
     assert_eq!(feed(&mut link, b"\x03\x03"), [Received::Interrupt; 2]);
+    // A noise `$` does not deafen us.
+    assert_eq!(feed(&mut link, b"$\x03"), [Received::Interrupt]);
+    assert_eq!(feed(&mut link, b"$m0\x03"), [Received::Interrupt]);
 }
 
 #[test]
@@ -350,6 +353,13 @@ fn line_byte() -> impl Strategy<Value = u8> {
 
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>().prop_filter("framing", |b| !matches!(b, b'#' | b'$')), 0..28)
+        .prop_map(|mut payload| {
+            // Binary data is in `X` only.
+            if payload.contains(&3) {
+                payload[0] = b'X';
+            }
+            payload
+        })
 }
 
 /// What a client does next.
