@@ -2,6 +2,10 @@
 //!
 //! With the feature `defmt` each event is one frame on the firmware's defmt channel, from
 //! which a host can tell who owned which register when. Without it, events are nothing.
+//!
+//! Events come from inside the debug exception, which may have interrupted the firmware in
+//! the middle of a log line of its own. The firmware's logger must bear that: one that takes
+//! a lock or refuses to be entered twice does not go together with this feature.
 
 #[cfg(feature = "defmt")]
 mod format;

@@ -28,7 +28,8 @@
 //! ```
 //!
 //! Escapes (`}`) stay in the payload; who reads the packet decodes them. A byte `0x03`
-//! inside a frame is data. A frame longer than there is room for is swallowed up to its
+//! inside an `X` packet is data; no other packet has one, so elsewhere it is a Ctrl-C after a
+//! `$` that was noise. A frame longer than there is room for is swallowed up to its
 //! end, acknowledged like any other and reported as [`Received::Oversized`], so that the
 //! session can answer with an error: refusing it with `-` would only bring it again.
 //!

@@ -167,6 +167,8 @@ pub(crate) fn plain(image: &Image) -> Command {
         "height 0",
         "style enabled off",
         "debuginfod enabled off",
+        // A loaded machine may not run QEMU for two seconds; gdb would send its packet again.
+        "remotetimeout 60",
     ] {
         command.args(["-iex", &format!("set {setting}")]);
     }
