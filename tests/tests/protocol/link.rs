@@ -136,7 +136,7 @@ fn other_bytes_than_a_refusal_do_not_make_a_reply_come_again() -> Result<()> {
     stopped(|bench| {
         bench.client.send("g")?;
         bench.client.next(poll::LIMIT)?;
-        bench.client.send_bytes(b"x\0\xff!*#\x03~")?;
+        bench.client.send_bytes(b"x\0\xff!*#~")?;
         bench.expect("?", ATTACHED)?;
         bench.runs_on()
     })
@@ -195,13 +195,32 @@ fn commands_that_do_not_wait_for_any_reply_leave_the_last_one_answered() -> Resu
 }
 
 #[test]
-fn ctrl_c_on_a_stopped_target_changes_and_says_nothing() -> Result<()> {
+fn ctrl_c_on_a_stopped_target_is_kept_for_the_next_resume() -> Result<()> {
     stopped(|bench| {
         let before = bench.state()?;
+        // It may have crossed a stop reply; pressed three times, it is still one wish.
         bench.client.send_bytes(b"\x03\x03\x03")?;
         bench.expect("?", ATTACHED)?;
         ensure!(bench.state()? == before, "it had an effect");
-        // Nothing is left over that would stop the target again at once.
+        ensure!(bench.next_stop()? == (String::new(), ATTACHED.to_owned()));
+        ensure!(bench.state()? == before, "the target has run");
+        bench.runs_on()
+    })
+}
+
+#[test]
+fn ctrl_c_pressed_again_brings_a_stop_reply_that_was_not_acknowledged() -> Result<()> {
+    stopped(|bench| {
+        bench.client.send("vCont;c")?;
+        bench.wait_for_turns()?;
+        bench.client.send_bytes(b"\x03")?;
+        let reply = Said::Packet(ATTACHED.to_owned());
+        bench.hear(&reply)?;
+        // The client has not heard it, and its user tries again.
+        bench.client.send_bytes(b"\x03\x03")?;
+        bench.hear(&reply)?;
+        bench.client.send_bytes(b"+")?;
+        ensure!(bench.next_stop()?.1 == ATTACHED);
         bench.runs_on()
     })
 }
