@@ -202,14 +202,6 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
     pub fn is_drained(&self) -> bool {
         self.sender.is_drained()
     }
-
-    /// Forgets everything, in both directions.
-    ///
-    /// For when the line changes hands. Not for the start of a new session on the same line:
-    /// the packet that starts it has dropped what was queued, and its `+` is still to go.
-    pub fn reset(&mut self) {
-        *self = Self::new();
-    }
 }
 
 impl<const PACKET: usize, const QUEUE: usize> Default for Link<PACKET, QUEUE> {

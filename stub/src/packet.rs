@@ -22,7 +22,7 @@
 //! packets are rewritten into others of the same meaning that gdbstub survives: a step that
 //! names no thread, and the old resume packets `c`, `C`, `s`, `S`.
 //!
-//! Who may use which packet is decided by [`Name`] and [`Class`], not here.
+//! Everybody may use every packet. A policy can go by [`Name`] and [`Class`]; there is none yet.
 
 mod data;
 mod field;

@@ -148,15 +148,24 @@ pub(crate) fn by(reason: Reason, cause: &Cause<'_>) -> StopText {
         Cause::Nmi => write!(line, "stopped by an NMI"),
         Cause::Interrupt => write!(line, "interrupted by the debugger"),
         Cause::Packet => write!(line, "stopped because a debugger attached"),
-        Cause::Breakpoint | Cause::Debug { .. } => match reason {
-            Reason::Watch(report) => {
-                write!(line, "stopped by a {} at {:#x}", report.kind, report.address)
-            }
-            Reason::SoftwareBreakpoint => write!(line, "stopped by a software breakpoint"),
-            Reason::Signal(_) | Reason::Interrupted | Reason::Aborted | Reason::Trapped => {
-                write!(line, "stopped by a step or a breakpoint instruction of the firmware")
-            }
-        },
+        Cause::Breakpoint | Cause::Debug { .. } => return by_trap(reason),
+    };
+    text
+}
+
+/// A line about a stop of which the reason says all.
+pub(crate) fn by_trap(reason: Reason) -> StopText {
+    let mut text = StopText::new();
+    let mut line = Cut(&mut text);
+    // A line that is cut off is better than none.
+    let _ = match reason {
+        Reason::Watch(report) => {
+            write!(line, "stopped by a {} at {:#x}", report.kind, report.address)
+        }
+        Reason::SoftwareBreakpoint => write!(line, "stopped by a software breakpoint"),
+        Reason::Signal(_) | Reason::Interrupted | Reason::Aborted | Reason::Trapped => {
+            write!(line, "stopped by a step or a breakpoint instruction of the firmware")
+        }
     };
     text
 }

@@ -325,18 +325,6 @@ fn parts_give_the_packet_and_the_place_of_its_answer() {
     assert_eq!(drain(&mut link), "+$g#67");
 }
 
-#[test]
-fn reset_forgets_both_directions() {
-    let mut link = Small::new();
-    link.send(b"OK");
-    assert_eq!(link.next_byte(), Some(b'$'));
-    assert_eq!(feed(&mut link, b"$g#68$g"), []);
-    link.reset();
-    assert!(link.is_drained());
-    assert_eq!(drain(&mut link), "");
-    assert_eq!(feed(&mut link, b"#67"), []);
-}
-
 /// Bytes as a noisy line delivers them: mostly the ones that mean something.
 fn line_byte() -> impl Strategy<Value = u8> {
     prop_oneof![

@@ -153,7 +153,7 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         // Moved elsewhere, to call a function for instance, the client waits for something else.
         if let Some(report) = here.then(|| self.next_untold(arbiter)).flatten() {
             let reason = Reason::Watch(report);
-            return self.enter(arbiter, machine, reason, stop::by(reason, &Cause::Breakpoint));
+            return self.enter(arbiter, machine, reason, stop::by_trap(reason));
         }
         let action = self.debugger.orders.action;
         match action {

@@ -36,16 +36,12 @@ pub(crate) enum Refusal {
     Oversized,
 }
 
-// Linux's numbers, which gdb and lldb print by name.
+// Linux's numbers, as those of the fence.
 const EPERM: u8 = 1;
-const EIO: u8 = 5;
 const ENOMEM: u8 = 12;
-const EFAULT: u8 = 14;
 const EBUSY: u8 = 16;
 const ENODEV: u8 = 19;
-const EINVAL: u8 = 22;
 const ENOSPC: u8 = 28;
-const E2BIG: u8 = 7;
 const EOPNOTSUPP: u8 = 95;
 
 impl Refusal {
@@ -58,12 +54,12 @@ impl Refusal {
             Refusal::PatchProtected { .. } => EPERM,
             Refusal::Patch { error: PatchError::Unreachable, .. }
             | Refusal::Read { .. }
-            | Refusal::Write { .. } => EFAULT,
-            Refusal::Region { .. } => EINVAL,
+            | Refusal::Write { .. } => Errno::Address.code(),
+            Refusal::Region { .. } => Errno::Invalid.code(),
             Refusal::Register(RegisterError::NotStopped) => EBUSY,
-            Refusal::Register(RegisterError::Refused) => EIO,
+            Refusal::Register(RegisterError::Refused) => Errno::Failed.code(),
             Refusal::Packet(errno) => errno.code(),
-            Refusal::Oversized => E2BIG,
+            Refusal::Oversized => Errno::TooLong.code(),
         }
     }
 }
@@ -78,7 +74,7 @@ const fn errno_of(rejection: &Rejection) -> u8 {
         Rejection::ExecuteLength(_)
         | Rejection::PortRange
         | Rejection::Duplicate(_)
-        | Rejection::StaleHandle => EINVAL,
+        | Rejection::StaleHandle => Errno::Invalid.code(),
         Rejection::NoSuchCpu(_) => ENODEV,
         Rejection::IoUnavailable | Rejection::NotSupportedYet(_) => EOPNOTSUPP,
     }
