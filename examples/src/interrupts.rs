@@ -114,9 +114,20 @@ pub(crate) fn start() {
 
 /// Has `vector` handled by `handler`, which ends with IRET and saves what it uses.
 pub fn set_handler(vector: u8, handler: unsafe extern "C" fn()) {
+    set_gate(vector, handler as usize);
+}
+
+/// Has `vector` handled by the code at `address`, likewise.
+pub fn set_gate(vector: u8, address: usize) {
     let gate = TABLE.0.get().cast::<Gate>().wrapping_add(usize::from(vector));
     // SAFETY: the index is a u8 and the table has 256 gates; nothing holds a reference.
-    unsafe { gate.write_volatile(Gate::new(handler as usize)) };
+    unsafe { gate.write_volatile(Gate::new(address)) };
+}
+
+/// Lets the serial port's interrupt through no more.
+pub fn mask_serial() {
+    // SAFETY: the controller is this module's own.
+    unsafe { port::write(MASTER + 1, MASTER_MASK | 1 << (SERIAL_VECTOR - FIRST_VECTOR)) };
 }
 
 /// Lets interrupts in.

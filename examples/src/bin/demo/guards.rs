@@ -9,7 +9,7 @@ use examples::{interrupts, paging};
 use tetrarch::arbiter::{
     self, Against, Condition, Handle, Handler, Hit, Protected, Region, Reservations, Verdict,
 };
-use tetrarch_x86::{Config, SerialInterrupt, Stub};
+use tetrarch_x86::{Config, SerialInterrupt, Stub, vector};
 
 static STUB: Stub = Stub::new();
 
@@ -32,10 +32,15 @@ pub fn start(arguments: &Arguments) -> Guards {
         serial_interrupt: Some(serial),
         ..Config::DEFAULT
     };
-    // SAFETY: called once, before interrupts are on; the IDT, the GDT and COM1 are the
-    // image's own and nobody changes them afterwards.
-    unsafe { STUB.install(config) }.expect("the stub finds the tables it needs");
-
+    if arguments.has("hook") {
+        lead_exceptions_to_the_stub();
+        // SAFETY: as below.
+        unsafe { STUB.hook(config) }.expect("the stub finds the tables it needs");
+    } else {
+        // SAFETY: called once, before interrupts are on; the IDT, the GDT and COM1 are the
+        // image's own and nobody changes them afterwards.
+        unsafe { STUB.install(config) }.expect("the stub finds the tables it needs");
+    }
     protect_stub();
     if !arguments.has("no-null-guard") {
         claim("null-guard", 0, Condition::ReadWrite, arbiter::stop);
@@ -45,6 +50,16 @@ pub fn start(arguments: &Arguments) -> Guards {
         guards.claim_config();
     }
     guards
+}
+
+/// What an image does that keeps its own IDT: gates for what the stub has to see.
+fn lead_exceptions_to_the_stub() {
+    for number in [vector::DEBUG, vector::NMI, vector::BREAKPOINT, vector::PROTECTION, vector::PAGE]
+    {
+        let entry = u8::try_from(number).ok().and_then(tetrarch_x86::vector_entry);
+        interrupts::set_gate(number as u8, entry.expect("an exception has an entry"));
+    }
+    interrupts::set_gate(interrupts::SERIAL_VECTOR, tetrarch_x86::serial_entry());
 }
 
 /// Breakpoints in the stub's own code are refused; without this they would take themselves away
@@ -57,11 +72,13 @@ fn protect_stub() {
 }
 
 impl Guards {
-    /// 1 claims the config guard, 2 releases it; anything else is no order.
+    /// 1 claims the config guard, 2 releases it, 3 hands the machine over as if to a next stage;
+    /// anything else is no order.
     pub fn obey(&mut self, order: u32) {
         match order {
             1 => self.claim_config(),
             2 => self.release_config(),
+            3 => hand_off(),
             _ => {}
         }
     }
@@ -79,6 +96,13 @@ impl Guards {
             defmt::info!("config-guard: released: {=bool}", released);
         }
     }
+}
+
+/// From here on there is no stub: what comes over its line must not interrupt any more.
+fn hand_off() {
+    interrupts::mask_serial();
+    STUB.hand_off();
+    defmt::info!("handed off");
 }
 
 /// Claims the 8 bytes at `address`; a refusal is logged, and the image goes on without.

@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `reserve=S,D` | debug registers promised to the system and to the debugger (1,2) |
 //! | `no-null-guard`, `no-config-guard` | that guard is not claimed at boot |
+//! | `hook` | the image keeps its own IDT and leads exceptions to the stub |
 //! | `wait` | stops for the debugger before the first turn |
 //! | `provoke=N` | the first value of [`provoke`] |
 //! | `turns=N` | ends after N turns |
@@ -53,7 +54,7 @@ static mut frame: [u8; 32] = [0; 32];
 #[unsafe(link_section = ".page.provoke")]
 static mut provoke: u32 = 0;
 
-/// Set from gdb: 1 claims the config guard, 2 releases it.
+/// Set from gdb: 1 claims the config guard, 2 releases it, 3 ends the stub.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".page.claim")]
 static mut claim: u32 = 0;
