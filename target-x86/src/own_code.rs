@@ -45,15 +45,31 @@ fn find(address: usize) -> Option<&'static Patch> {
     PATCHES.iter().find(|patch| patch.address.load(Ordering::Relaxed) == address)
 }
 
+/// A place for a note about `address`: what is noted there already, as the firmware may have
+/// loaded other code since; else one that is free, or that stands for a patch which the
+/// firmware has written over.
+fn place_for(address: usize) -> Option<&'static Patch> {
+    find(address).or_else(|| find(0)).or_else(|| PATCHES.iter().find(|patch| patch.is_stale()))
+}
+
+impl Patch {
+    /// Whether something else than its INT3 is there by now.
+    fn is_stale(&self) -> bool {
+        let mut byte = [0];
+        Linear.read(self.address.load(Ordering::Relaxed), &mut byte) == 1 && byte != [INT3]
+    }
+}
+
 /// Writes code, and notes an INT3 or forgets the one that was there.
 pub(crate) fn patch(address: usize, bytes: &[u8]) -> usize {
     let mut original = [0];
     let noted = match bytes {
-        [INT3] if Linear.read(address, &mut original) == 1 => find(0),
+        [INT3] if Linear.read(address, &mut original) == 1 => place_for(address),
         _ => None,
     };
     if let Some(patch) = noted {
         // Complete before the INT3 is in memory: it may be in the very code that writes it.
+        patch.address.store(0, Ordering::Relaxed);
         patch.original.store(original[0], Ordering::Relaxed);
         patch.address.store(address, Ordering::Relaxed);
     }
@@ -93,10 +109,57 @@ pub(crate) enum Outcome {
 
 #[cfg(test)]
 mod tests {
+    use spin::mutex::SpinMutex;
+
     use super::*;
+
+    /// The tests share the one list.
+    static LIST: SpinMutex<()> = SpinMutex::new(());
+
+    fn noted() -> usize {
+        PATCHES.iter().filter(|patch| patch.address.load(Ordering::Relaxed) != 0).count()
+    }
+
+    #[test]
+    fn a_patch_at_the_same_address_takes_the_same_note() {
+        let _list = LIST.lock();
+        let code = [const { AtomicU8::new(0x90) }; 1];
+        let address = code.as_ptr().addr();
+        assert_eq!(patch(address, &[INT3]), 1);
+        // The firmware loads other code, which the session patches again.
+        code[0].store(0x55, Ordering::Relaxed);
+        assert_eq!(patch(address, &[INT3]), 1);
+        assert_eq!(noted(), 1);
+        let mut frame = Frame { rip: address as u64 + 1, ..Frame::ZERO };
+        assert_eq!(step_aside(&mut frame), Outcome::Gone);
+        assert_eq!((code[0].load(Ordering::Relaxed), noted()), (0x55, 0));
+    }
+
+    #[test]
+    fn a_patch_that_was_written_over_gives_its_note_up() {
+        let _list = LIST.lock();
+        let code = [const { AtomicU8::new(0x90) }; CAPACITY + 1];
+        let start = code.as_ptr().addr();
+        for address in start..start + CAPACITY {
+            assert_eq!(patch(address, &[INT3]), 1);
+        }
+        // The session drops this one without a write.
+        code[3].store(0x55, Ordering::Relaxed);
+        let last = start + CAPACITY;
+        assert_eq!(patch(last, &[INT3]), 1);
+        let mut frame = Frame { rip: last as u64 + 1, ..Frame::ZERO };
+        assert_eq!(step_aside(&mut frame), Outcome::Gone);
+        assert_eq!(code[CAPACITY].load(Ordering::Relaxed), 0x90);
+        assert_eq!(code[3].load(Ordering::Relaxed), 0x55);
+        for address in start..start + CAPACITY {
+            assert_eq!(patch(address, &[0x90]), 1);
+        }
+        assert_eq!(noted(), 0);
+    }
 
     #[test]
     fn a_patch_that_is_run_into_takes_itself_away() {
+        let _list = LIST.lock();
         let code = [const { AtomicU8::new(0x90) }; 2];
         let now = || code.each_ref().map(|byte| byte.load(Ordering::Relaxed));
         let address = code.as_ptr().addr();
