@@ -9,6 +9,10 @@ use crate::uart::PortError;
 
 /// Why the stub could not be installed. No breakpoint is armed then, and the IDT is the
 /// image's own.
+///
+/// The rest may have been changed already, and stays so: the serial port is set up; the image
+/// has the stub's copy of its GDT and a TSS, or interrupt stacks of the stub's in its own;
+/// ranges are protected in the arbiter, so that a second attempt can run out of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum InstallError {

@@ -12,6 +12,8 @@ use crate::frame::{Frame, vector};
 pub(crate) fn describe(frame: &Frame) -> Fault<'static> {
     let (name, signal) = match frame.vector {
         vector::DIVIDE => ("divide error", Signal::SIGFPE),
+        vector::DEBUG => ("debug exception", Signal::SIGTRAP),
+        vector::BREAKPOINT => ("breakpoint", Signal::SIGTRAP),
         4 => ("signed overflow", Signal::SIGSEGV),
         5 => ("bound range fault", Signal::SIGSEGV),
         vector::INVALID_OPCODE => ("bad opcode", Signal::SIGILL),

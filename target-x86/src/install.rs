@@ -119,6 +119,10 @@ impl Image {
         area::fill_normal_idt(|number| {
             let theirs = self.gate(number);
             match u64::from(number) {
+                // User code may execute an INT3 where the image lets it.
+                vector::BREAKPOINT if theirs.kind() != GateKind::Absent => {
+                    gates.exception(number).for_privilege(theirs.privilege())
+                }
                 vector::DEBUG
                 | vector::NMI
                 | vector::BREAKPOINT

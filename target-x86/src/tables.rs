@@ -148,6 +148,11 @@ impl Gate {
         Self(self.0 & !(7 << 32) | ((stack & 7) as u128) << 32)
     }
 
+    /// The same gate for software interrupts from ring `privilege` inwards.
+    pub const fn for_privilege(self, privilege: u8) -> Self {
+        Self(self.0 & !(3 << 45) | ((privilege & 3) as u128) << 45)
+    }
+
     /// As it stands in the table.
     pub const fn from_bits(bits: u128) -> Self {
         Self(bits)
@@ -226,6 +231,8 @@ mod tests {
         assert_eq!((gate.selector(), gate.stack(), gate.privilege()), (8, 3, 0));
         assert_eq!(gate.kind(), GateKind::Interrupt);
         assert_eq!(gate.on_stack(0), Gate::interrupt(0x1122_3344_5566_7788, 0x08, 0));
+        assert_eq!(gate.for_privilege(3), Gate(gate.0 | 3 << 45));
+        assert_eq!(gate.for_privilege(3).for_privilege(0), gate);
         assert_eq!(Gate::ABSENT.kind(), GateKind::Absent);
         assert_eq!(Gate::from_bits(gate.0 | 1 << 40).kind(), GateKind::Trap);
     }

@@ -108,14 +108,26 @@ fn set_up_syscall() {
     const FMASK: u32 = 0xC000_0084;
     /// The image's code selector; the stack's follows it.
     const SELECTORS: u64 = 0x08 << 32;
-    const LONG_MODE_AND_SYSCALL: u64 = 1 << 8 | 1 << 0;
+    const SYSCALL_ENABLE: u64 = 1 << 0;
     const INTERRUPT_FLAG: u64 = 1 << 9;
 
+    let (low, high): (u32, u32);
+    // SAFETY: reading has no effect, and every processor in 64-bit mode has the register.
+    unsafe {
+        asm!(
+            "rdmsr",
+            in("ecx") EFER,
+            out("eax") low,
+            out("edx") high,
+            options(nostack, preserves_flags),
+        );
+    }
+    let efer = u64::from(high) << 32 | u64::from(low);
     for (register, value) in [
         (STAR, SELECTORS),
         (LSTAR, syscall_handler as *const () as u64),
         (FMASK, INTERRUPT_FLAG),
-        (EFER, LONG_MODE_AND_SYSCALL),
+        (EFER, efer | SYSCALL_ENABLE),
     ] {
         // SAFETY: these registers act on SYSCALL only, which nothing else here executes;
         // EFER keeps what the boot code set.

@@ -2,6 +2,8 @@
 
 use core::arch::asm;
 
+use x86::bits64::rflags::{self, RFlags};
+
 use super::guarded::{tetrarch_copy, tetrarch_patch};
 use crate::registers::processor;
 
@@ -35,8 +37,9 @@ pub unsafe fn copy(
         return unsafe { tetrarch_copy(destination, source, count) };
     }
     let page_fault_address = processor::cr2();
-    let smap = processor::cr4() & CR4_SMAP != 0;
-    if smap {
+    // Firmware that calls from within an access to user pages has AC set already.
+    let lifts_smap = processor::cr4() & CR4_SMAP != 0 && !rflags::read().contains(RFlags::FLAGS_AC);
+    if lifts_smap {
         // SAFETY: #UD if the processor had no SMAP, but CR4 says that it is switched on.
         // The compiler must not keep AC in mind: it does not know the flag.
         unsafe { asm!("stac", options(nostack)) };
@@ -47,9 +50,8 @@ pub unsafe fn copy(
         // SAFETY: passed on to the caller; this is supervisor mode, checked above.
         Protection::Lifted => unsafe { tetrarch_patch(destination, source, count) },
     };
-    if smap {
-        // SAFETY: as for STAC. The stub itself never needs AC; the firmware's own comes
-        // back from the frame.
+    if lifts_smap {
+        // SAFETY: as for STAC, and AC was clear before it.
         unsafe { asm!("clac", options(nostack)) };
     }
     if copied != count {

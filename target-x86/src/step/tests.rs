@@ -141,7 +141,10 @@ fn a_step_leaves_what_the_instruction_alone_would() {
                     let status = Dr6::from_bits(Dr6::RESET.bits() | 1 << 14);
                     assert_eq!(finish(pending, &mut stepped, &mut memory, status), Finished::Debug);
                 }
-                other => panic!("{code:x?}: {other:?}"),
+                other @ (Begun::Completed
+                | Begun::LoadedIdt(_)
+                | Begun::Exception(_)
+                | Begun::Impossible(_)) => panic!("{code:x?}: {other:?}"),
             }
 
             let before = context.rflags;
@@ -170,7 +173,10 @@ fn a_fault_pushes_the_flags_of_before() {
                 Begun::Armed(pending) => pending,
                 // It was carried out, and there is nothing left that could fault or hit.
                 Begun::Completed if model == Model::SetInterrupt => continue,
-                other => panic!("{code:x?}: {other:?}"),
+                other @ (Begun::Completed
+                | Begun::LoadedIdt(_)
+                | Begun::Exception(_)
+                | Begun::Impossible(_)) => panic!("{code:x?}: {other:?}"),
             };
             stepped.set(flag::RESUME);
             (stepped.vector, stepped.error) = (vector::PROTECTION, 0x18);
@@ -197,7 +203,10 @@ fn an_execute_breakpoint_comes_before_the_instruction() {
                 Begun::Armed(pending) => pending,
                 // It was carried out, and there is nothing left that could fault or hit.
                 Begun::Completed if model == Model::SetInterrupt => continue,
-                other => panic!("{code:x?}: {other:?}"),
+                other @ (Begun::Completed
+                | Begun::LoadedIdt(_)
+                | Begun::Exception(_)
+                | Begun::Impossible(_)) => panic!("{code:x?}: {other:?}"),
             };
             let status = Dr6::from_bits(Dr6::RESET.bits() | 1);
             assert_eq!(finish(pending, &mut stepped, &mut memory, status), Finished::Debug);
