@@ -220,6 +220,11 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         overheard
     }
 
+    /// What was overheard and has not been acted on.
+    pub fn overheard(&self) -> Overheard {
+        self.overheard
+    }
+
     /// A packet that we do not know, on a running target: not worth a stop. A client that has
     /// not started yet is told so; one that waits would take the answer for the stop reply.
     fn decline(&mut self) -> Overheard {

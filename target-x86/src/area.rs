@@ -1,4 +1,4 @@
-//! Static memory that exceptions go through: stacks, and the tables that are loaded.
+//! Static memory that exceptions go through: stacks, the tables that are loaded, two flags.
 //!
 //! A watchpoint on any of it would hit while a #DB is being delivered, for ever, so all of
 //! it is registered with the arbiter as protected.
@@ -10,6 +10,7 @@
 
 use core::cell::UnsafeCell;
 use core::mem::size_of;
+use core::sync::atomic::AtomicBool;
 
 use tetrarch::arbiter::Region;
 use x86::bits64::task::TaskStateSegment;
@@ -72,6 +73,16 @@ static WORKING_IDT: Area<[Gate; vector::COUNT]> = Area::new([Gate::ABSENT; vecto
 static GDT: Area<[u64; GDT_CAPACITY + 2]> = Area::new([0; GDT_CAPACITY + 2]);
 pub(crate) static TASK: Area<TaskStateSegment> = Area::new(TaskStateSegment::new());
 
+/// An NMI came while the entry was moving a frame. The entry writes it, armed or not.
+pub(crate) static NMI_NOTED: AtomicBool = AtomicBool::new(false);
+/// The stub is at work on a stack of the firmware's, called by the firmware's own handler.
+pub(crate) static CALLED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a context with this stack pointer is the stub itself.
+pub(crate) fn is_on_working_stack(stack_pointer: u64) -> bool {
+    stack_pointer.wrapping_sub(WORKING_STACK.address()) < WORKING_STACK_SIZE as u64
+}
+
 /// Whether nothing has been written to the far end of the working stack, which is zero.
 pub(crate) fn working_stack_is_intact() -> bool {
     // SAFETY: the static is valid and aligned; whoever may be writing to it writes less deep.
@@ -82,6 +93,7 @@ pub(crate) fn working_stack_is_intact() -> bool {
 pub(crate) fn regions() -> impl Iterator<Item = (Region, &'static str)> {
     const TABLES: &str = "tetrarch's tables";
     const STACKS: &str = "tetrarch's exception stacks";
+    const FLAGS: &str = "tetrarch's entry flags";
     [
         (WORKING_STACK.region(), STACKS),
         (LANDING_STACKS.region(), STACKS),
@@ -89,9 +101,15 @@ pub(crate) fn regions() -> impl Iterator<Item = (Region, &'static str)> {
         (WORKING_IDT.region(), TABLES),
         (GDT.region(), TABLES),
         (TASK.region(), TABLES),
+        (flag_region(&NMI_NOTED), FLAGS),
+        (flag_region(&CALLED), FLAGS),
     ]
     .into_iter()
     .filter_map(|(region, name)| Some((region?, name)))
+}
+
+fn flag_region(flag: &'static AtomicBool) -> Option<Region> {
+    Region::new((&raw const *flag).addr(), size_of::<AtomicBool>()).ok()
 }
 
 /// The interrupt stacks. They are for landing only (see [`entry`]). #DB has its
@@ -182,7 +200,10 @@ pub(crate) enum DebugStack {
     Separate,
     /// The interrupted one. QEMU's TCG delivers a step onto a watchpoint as two #DBs, the
     /// second at the first instruction of the handler; on an interrupt stack it would
-    /// overwrite the frame of the first.
+    /// overwrite the frame of the first. The price: a step under TCG, with a watchpoint armed,
+    /// destroys what the interrupted code keeps below its stack pointer. Code for ring 0 is
+    /// built without a red zone, as its own interrupts demand; code that has one can be
+    /// debugged on a processor, or without watchpoints.
     Interrupted,
 }
 

@@ -5,15 +5,19 @@
 //! again: a hit in between would come back here, for ever. So everything between the two
 //! ends is assembly in one section, [`section`], which is protected against breakpoints,
 //! and all the memory it touches is protected against watchpoints. Rust code is called with
-//! DR7 off, and DR7 is written last, with the value that the handler returned.
+//! DR7 off, and DR7 is written last, with the value that the handler returned. (Where the
+//! firmware's own handler calls, [`dispatch`] turns DR7 off instead, in Rust.)
 //!
 //! **Landing stacks.** An interrupt stack (IST) always starts at the same address, so a
 //! second exception of the same vector overwrites the frame of the first. Here those stacks
 //! are for landing only: the frame moves at once to the stub's one working stack, below
-//! whatever is on it already. From then until `iretq` any exception may nest. What remains
-//! is a second #DB at the very first instruction of the handler, which only an emulator
-//! delivers (QEMU, for a step onto a watchpoint):
-//! [`DebugStack`](crate::area::DebugStack) is for that.
+//! whatever is on it already, by the saved RSP. From then until `iretq` any exception may nest.
+//! Before, none may build a frame: the saved RSP would be one of a landing stack and say
+//! nothing about the working one. So an NMI in this section leaves a mark and returns, and
+//! the exception that it interrupted takes the mark along. What remains is #DB, which an
+//! emulator alone delivers there: at the very first instruction of the handler, for a step
+//! onto a watchpoint (QEMU; [`DebugStack`](crate::area::DebugStack) is for that), or as a
+//! false hit on the way in.
 //!
 //! ```text
 //!  vector ▸ push registers ▸ plain flags ▸ move frame ▸ FXSAVE ▸ DR7 off ▸ tetrarch_exception
@@ -30,18 +34,23 @@
 //! (see [`own_code`]).
 //!
 //! *NMI*: an `iretq` of an exception that nested in an NMI handler lets further NMIs in early.
-//! On the working stack they nest like everything else.
+//! In the handler they nest like everything else, and leave a note there; on the way in or
+//! out they leave the mark.
+
+mod section;
 
 use core::arch::global_asm;
 use core::mem::offset_of;
-use core::ops::Range;
 
 use tetrarch::dr::Dr7;
 
-use crate::area::{WORKING_STACK, WORKING_STACK_SIZE};
-use crate::exception;
+use crate::area::{NMI_NOTED, WORKING_STACK, WORKING_STACK_SIZE};
+use crate::dispatch;
 use crate::frame::{FPU_SAVED, Frame, flag, vector};
 use crate::own_code;
+
+pub(crate) use section::{is_ours, section, way_in};
+pub use section::{serial_entry, vector_entry};
 
 /// The distance from one vector's entry to the next.
 const ENTRY_SIZE: usize = 16;
@@ -104,7 +113,19 @@ global_asm!(
         push {flags}
         popfq
 
-        lea rcx, [rip + {stack}]
+        cmp qword ptr [rsp + {vector}], {nmi}
+        jne 15f
+        lea rbx, [rip + tetrarch_entry_start]
+        lea rcx, [rip + tetrarch_entry_end]
+        sub rcx, rbx
+        mov rax, [rsp + {instruction_pointer}]
+        sub rax, rbx
+        cmp rax, rcx
+        jae 15f
+        mov byte ptr [rip + {nmi_noted}], 1     # an NMI in here: a frame may be on its way
+        jmp 11f
+
+    15: lea rcx, [rip + {stack}]
         cmp qword ptr [rsp + {vector}], {breakpoint}
         jne 14f
         mov rax, [rsp + {stack_pointer}]    # an INT3 in the stub itself?
@@ -227,6 +248,8 @@ global_asm!(
     instruction_pointer = const INSTRUCTION_POINTER,
     vector = const VECTOR,
     breakpoint = const vector::BREAKPOINT,
+    nmi = const vector::NMI,
+    nmi_noted = sym NMI_NOTED,
     patches = sym own_code::PATCHES,
     patch_count = const own_code::CAPACITY,
     patch_size = const own_code::PATCH_SIZE,
@@ -243,45 +266,11 @@ global_asm!(
     exception = sym tetrarch_exception,
 );
 
-unsafe extern "C" {
-    static tetrarch_entry_start: u8;
-    static tetrarch_entry_serial: u8;
-    static tetrarch_entry_disarmed: u8;
-    static tetrarch_entry_end: u8;
-}
-
 /// Called by the assembly, with DR7 off; `live` is what it held. Returns what DR7 shall hold
 /// when the context goes on.
 extern "C" fn tetrarch_exception(frame: *mut Frame, live: u32) -> u32 {
     // SAFETY: the assembly passes the address of the frame that it has just built, on a stack
     // that nobody else uses until this function returns.
     let frame = unsafe { &mut *frame };
-    exception::dispatch(frame, Dr7::from_bits(live)).bits()
-}
-
-/// Address of the entry for exception `number`, to be put into a gate: an interrupt gate of
-/// the ring 0 code segment, with an interrupt stack if there is one. `None` from 32 on.
-pub fn vector_entry(number: u8) -> Option<usize> {
-    let number = usize::from(number);
-    (number < vector::COUNT).then(|| (&raw const tetrarch_entry_start).addr() + number * ENTRY_SIZE)
-}
-
-/// Address of the entry for the serial port's interrupt, to be put into a gate.
-pub fn serial_entry() -> usize {
-    (&raw const tetrarch_entry_serial).addr()
-}
-
-/// The code that runs with breakpoints armed, both ways.
-pub(crate) fn section() -> Range<u64> {
-    (&raw const tetrarch_entry_start).addr() as u64..(&raw const tetrarch_entry_end).addr() as u64
-}
-
-/// Whether a gate that leads to `address` leads here.
-pub(crate) fn is_ours(address: u64) -> bool {
-    section().contains(&address)
-}
-
-/// The part of [`section`] that comes before the handler.
-pub(crate) fn way_in() -> Range<u64> {
-    section().start..(&raw const tetrarch_entry_disarmed).addr() as u64
+    dispatch::from_entry(frame, Dr7::from_bits(live)).bits()
 }

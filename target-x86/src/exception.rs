@@ -1,13 +1,13 @@
 //! From the saved frame to the session and back.
 //!
-//! [`entry`] calls [`dispatch`] with DR7 off and interrupts off. What may come:
+//! [`dispatch`](crate::dispatch) comes here with DR7 off and interrupts off. What may come:
 //!
 //! | came | while the lock was free | while it was held here |
 //! | --- | --- | --- |
 //! | #DB | hit or step: to the session | noted; the step goes on to the end of the lock |
 //! | #BP | ours, a patch or the firmware's: to the session | a patch: takes itself away; else fatal |
 //! | #PF, #GP, … | to the session as a fault | in a guarded copy: ends it; else fatal |
-//! | NMI | to the session | noted |
+//! | NMI | to the session; noted in a step, or where it interrupted the stub | noted |
 //! | serial port | listened to; to the session if a client calls | not possible |
 //!
 //! *Held here* means that this exception interrupted the stub, or the firmware in `claim`
@@ -15,17 +15,16 @@
 //! code itself, or in a claim's handler.
 //!
 //! A #DB whose saved RIP is on the way into another exception was delivered too early, by an
-//! emulator: it is noted, and the exception that it interrupted takes the note along.
+//! emulator: it is noted, with DR7, which it leaves off. The exception that it interrupted
+//! takes DR7 along and, at its end, tells the session what was noted.
 
-use spin::Once;
 use tetrarch::arbiter::Condition;
 use tetrarch::dr::{Dr6, Dr7, Slot};
-use tetrarch::machine::DebugRegisters;
 use tetrarch::session::{Cause, Overheard};
 
-use crate::area;
 use crate::cpus::{self, Guard, HeldHere};
-use crate::debug_regs::{self, Registers};
+use crate::debug_regs;
+use crate::dispatch::{Installed, Interrupted, Unavailable};
 use crate::entry;
 use crate::fault;
 use crate::frame::{Frame, flag, vector};
@@ -37,100 +36,100 @@ use crate::state::State;
 use crate::step::{self, Delivery, Finished};
 use crate::stub::Stub;
 
-/// The stub in place, whatever its capacity is.
-static INSTALLED: Once<&'static dyn Installed> = Once::new();
-
-/// What exceptions want of a [`Stub`].
-pub(crate) trait Installed: Sync {
-    /// Handles the exception in `frame`; `live` is what DR7 held. Returns what it shall hold.
-    fn handle(&self, frame: &mut Frame, live: Dr7) -> Dr7;
-
-    /// Enters the debugger, unless the stub is at work already.
-    fn enter_for_panic(&self, text: Text) -> Result<(), Unavailable>;
-}
-
-/// There is no debugger to enter.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Unavailable;
-
-/// Makes `stub` the one that exceptions go to.
-pub(crate) fn set_installed(stub: &'static dyn Installed) {
-    INSTALLED.call_once(|| stub);
-}
-
-/// Whether there is one.
-pub(crate) fn is_installed() -> bool {
-    INSTALLED.get().is_some()
-}
-
-/// Called by the entry, with DR7 off.
-pub(crate) fn dispatch(frame: &mut Frame, live: Dr7) -> Dr7 {
-    let control = match INSTALLED.get() {
-        Some(stub) => stub.handle(frame, live),
-        None => live,
-    };
-    if !area::working_stack_is_intact() {
-        panic::stack_overflow()
-    }
-    control
-}
-
-/// Called by the firmware's own handler, with DR7 as it was.
-pub(crate) fn from_firmware(frame: &mut Frame) {
-    let live = debug_regs::control();
-    if live.any_armed() {
-        Registers.write_control(Dr7::OFF);
-    }
-    let control = dispatch(frame, live);
-    if control != debug_regs::control() {
-        Registers.write_control(control);
-    }
-}
-
-/// Enters the debugger to show a panic.
-pub(crate) fn enter_for_panic(text: Text) -> Result<(), Unavailable> {
-    INSTALLED.get().ok_or(Unavailable)?.enter_for_panic(text)
-}
-
 impl<const CLAIMS: usize> Installed for Stub<CLAIMS> {
-    fn handle(&self, frame: &mut Frame, live: Dr7) -> Dr7 {
+    fn handle(
+        &self,
+        frame: &mut Frame,
+        live: Dr7,
+        interrupted: Interrupted,
+    ) -> Result<Dr7, Unavailable> {
+        if !self.rules() {
+            return Err(Unavailable);
+        }
+        let live = match interrupted {
+            Interrupted::Firmware => self.pending.take_control().unwrap_or(live),
+            Interrupted::Stub => live,
+        };
         // A copy, because the guard below may change the frame.
         let number = frame.vector;
         let control = match number {
             vector::DEBUG => self.debug(frame, live),
-            vector::NMI => self.nmi(frame, live),
+            vector::NMI => self.nmi(frame, live, interrupted),
             vector::SERIAL => self.serial(frame, live),
             _ if memory::fixup(frame) => live,
             _ => self.other(frame, live),
         };
-        if self.pending.has_nmi() { self.nmi(frame, control) } else { control }
+        Ok(self.serve_notes(frame, control, interrupted))
     }
 
     fn enter_for_panic(&self, text: Text) -> Result<(), Unavailable> {
-        if self.state.is_held_here() {
-            return Err(Unavailable);
+        cpus::without_interrupts(|| {
+            if self.state.is_held_here() || !self.rules() {
+                return Err(Unavailable);
+            }
+            self.message.set(text);
+            self.enter(Request::Panic);
+            Ok(())
+        })
+    }
+
+    fn end_of_interrupt(&self) {
+        if let Ok(State { end_of_interrupt: Some(end), .. }) = self.state.enter().as_deref() {
+            end();
         }
-        self.message.set(text);
-        cpus::without_interrupts(|| self.enter(Request::Panic));
-        Ok(())
     }
 }
 
 impl<const CLAIMS: usize> Stub<CLAIMS> {
+    /// Whether it is installed, and has not handed off.
+    fn rules(&self) -> bool {
+        match self.state.enter() {
+            Ok(state) => state.tables.is_some(),
+            // At work, so it does.
+            Err(HeldHere) => true,
+        }
+    }
+
+    /// The state, if the firmware was interrupted where it can be stopped, by a stub that rules
+    /// (still: it may have handed off in the exception that is being handled).
+    fn at_rest(&self, interrupted: Interrupted) -> Option<Guard<'_, State<CLAIMS>>> {
+        match (interrupted, self.state.enter()) {
+            (Interrupted::Firmware, Ok(state))
+                if state.step.is_none() && state.tables.is_some() =>
+            {
+                Some(state)
+            }
+            (Interrupted::Firmware | Interrupted::Stub, _) => None,
+        }
+    }
+
+    /// Tells what was noted on the way in and since, as far as the firmware can be stopped
+    /// for it. The rest waits for the end of the step, or of the exception that was
+    /// interrupted; a note of its last few instructions, for the next exception.
+    fn serve_notes(&self, frame: &mut Frame, live: Dr7, interrupted: Interrupted) -> Dr7 {
+        let mut control = live;
+        if self.pending.has_notes()
+            && let Some(state) = self.at_rest(interrupted)
+            && let Some(hit) = self.pending.take_hit()
+        {
+            control = self.serve(state, frame, control, hit.cause());
+        }
+        if self.pending.has_nmi() { self.nmi(frame, control, interrupted) } else { control }
+    }
+
     fn debug(&self, frame: &mut Frame, live: Dr7) -> Dr7 {
         let status = debug_regs::take_status();
         if entry::way_in().contains(&frame.rip) {
             self.pending.note_hit(Hit { status, live });
+            self.pending.note_control(live);
             return Dr7::OFF;
         }
         let Ok(state) = self.state.enter() else {
             self.note_debug(frame, Hit { status, live });
             return live;
         };
-        let hit = match self.pending.take_hit() {
-            Some(noted) => Hit { status: status.union(noted.status), live: noted.live },
-            None => Hit { status, live },
-        };
+        let hit = Hit { status, live };
+        let hit = self.pending.take_hit().map_or(hit, |noted| noted.and(hit));
         self.stop(state, frame, live, hit)
     }
 
@@ -148,28 +147,23 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
         }
     }
 
-    fn nmi(&self, frame: &mut Frame, live: Dr7) -> Dr7 {
-        let state = self.state.enter();
-        match state {
-            Ok(state) if state.step.is_none() && !entry::is_ours(frame.rip) => {
-                self.pending.take_nmi();
-                self.serve(state, frame, live, Cause::Nmi)
-            }
-            // Later: after the step, at the end of the exception that this one interrupted, or,
-            // if it came in the last few instructions of that, with the next one.
-            Ok(_) | Err(HeldHere) => {
-                self.pending.note_nmi();
-                live
-            }
-        }
+    fn nmi(&self, frame: &mut Frame, live: Dr7, interrupted: Interrupted) -> Dr7 {
+        let Some(state) = self.at_rest(interrupted) else {
+            self.pending.note_nmi();
+            return live;
+        };
+        self.pending.take_nmi();
+        self.serve(state, frame, live, Cause::Nmi)
     }
 
     fn serial(&self, frame: &mut Frame, live: Dr7) -> Dr7 {
         let Ok(mut state) = self.state.enter() else { return live };
+        let overheard = state.overhear();
+        // Now that the bytes are taken, so that they do not ask for another interrupt.
         if let Some(end_of_interrupt) = state.end_of_interrupt {
             end_of_interrupt();
         }
-        match state.overhear() {
+        match overheard {
             Overheard::Nothing => live,
             Overheard::Interrupt => self.serve(state, frame, live, Cause::Interrupt),
             Overheard::Packet => self.serve(state, frame, live, Cause::Packet),
@@ -205,7 +199,7 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
                     match step::deliver(frame, &mut Linear, &state.system(), event) {
                         Delivery::Handler => frame.vector = vector::DEBUG,
                         Delivery::Own(event) | Delivery::Impossible(event) => {
-                            frame.vector = u64::from(event.vector);
+                            event.describe_in(frame);
                         }
                     }
                     stepped
@@ -213,10 +207,7 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
             },
         };
         match frame.vector {
-            vector::DEBUG => {
-                let Hit { status, live: hit_live } = news;
-                self.serve(state, frame, live, Cause::Debug { status, live: hit_live })
-            }
+            vector::DEBUG => self.serve(state, frame, live, news.cause()),
             vector::BREAKPOINT => self.breakpoint(state, frame, live),
             _ => {
                 let fault = fault::describe(frame);
@@ -230,17 +221,18 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
         let text;
         let cause = match self.pending.take_request() {
             None => Cause::Breakpoint,
-            Some(Request::Interrupt) => Cause::Interrupt,
-            Some(Request::Packet) => Cause::Packet,
+            Some(Request::Attend) => match state.session.overheard() {
+                Overheard::Interrupt => Cause::Interrupt,
+                Overheard::Packet => Cause::Packet,
+                // Attended to meanwhile, in an NMI that came between.
+                Overheard::Nothing => Hit::NONE.cause(),
+            },
             Some(Request::Panic) => {
                 text = self.message.get();
                 Cause::Panic(text.as_str())
             }
-            Some(Request::Deliver) => match self.pending.take_hit() {
-                Some(Hit { status, live }) => Cause::Debug { status, live },
-                None if self.pending.take_nmi() => Cause::Nmi,
-                None => return live,
-            },
+            // An NMI is told after that.
+            Some(Request::Deliver) => self.pending.take_hit().unwrap_or(Hit::NONE).cause(),
             Some(Request::HandOff) => return state.hand_off(frame, live),
         };
         self.serve(state, frame, live, cause)

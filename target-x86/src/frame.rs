@@ -69,6 +69,12 @@ pub struct FpuImage(pub(crate) [u8; 512]);
 pub(crate) const FPU_SAVED: usize = 464;
 
 impl FpuImage {
+    /// What FXSAVE64 has stored, for a frame that the firmware's own entry builds.
+    pub const fn saved(mut image: [u8; 512]) -> Self {
+        image[FPU_SAVED] = 1;
+        Self(image)
+    }
+
     /// Whether the image is the context's. It is not where CR0.EM forbids FXSAVE, and then
     /// it is not loaded again either.
     pub fn is_saved(&self) -> bool {

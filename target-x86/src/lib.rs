@@ -29,6 +29,7 @@
 //! | --- | --- | --- |
 //! | 10 | `debug_regs` | MOV to and from DRn |
 //! | 11 | [`entry`](vector_entry) | exception entry and exit, with breakpoints armed |
+//! | | `dispatch` | whom an exception is for, and whose code it interrupted |
 //! | 12 | `exception` | from the saved [frame](Frame) to the session and back |
 //! | | `state` | one stop: session, port, the way out |
 //! | | `step` | single step: TF, RF, IF, and the instructions that can tell |
@@ -41,7 +42,8 @@
 //! # What the code relies on
 //!
 //! 1. No Rust code of the library runs with breakpoints armed in an exception: the assembly in
-//!    `entry` turns DR7 off first and on last.
+//!    `entry` turns DR7 off first and on last. Where the firmware's own handler calls
+//!    [`Stub::exception`], a few instructions around the call do that, in Rust.
 //! 2. Nothing in an exception waits for what it interrupted: it leaves a note.
 //! 3. Whatever an exception needs before DR7 is off is protected in the arbiter.
 //!
@@ -49,9 +51,12 @@
 #![no_std]
 
 mod area;
+mod bring_up;
 mod config;
 mod cpus;
 mod debug_regs;
+mod departure;
+mod dispatch;
 mod entry;
 mod error;
 mod exception;
@@ -71,6 +76,7 @@ mod tables;
 mod uart;
 
 pub use config::{Config, SerialInterrupt};
+pub use dispatch::Handling;
 pub use entry::{serial_entry, vector_entry};
 pub use error::{ClaimError, InstallError};
 pub use exception::breakpoint;

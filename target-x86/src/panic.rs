@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU16, Ordering};
 use spin::mutex::SpinMutex;
 use x86::io;
 
-use crate::exception;
+use crate::dispatch;
 use crate::fault;
 use crate::frame::Frame;
 
@@ -94,7 +94,7 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
         let _ = write!(text, " ({}:{})", location.file(), location.line());
     }
     loop {
-        if exception::enter_for_panic(text).is_err() {
+        if dispatch::enter_for_panic(text).is_err() {
             complain(&text);
             halt()
         }
@@ -158,7 +158,7 @@ fn send(base: u16, byte: u8) {
 }
 
 /// Nothing more can be done.
-fn halt() -> ! {
+pub(crate) fn halt() -> ! {
     loop {
         // SAFETY: interrupts stay off, so nothing that the stub left half done is seen again.
         unsafe { x86::irq::disable() };

@@ -4,21 +4,18 @@
 //! session, carries bytes until the session lets the machine go, and prepares the frame for
 //! that. Steps that can be done without the processor never leave it.
 
-use tetrarch::arbiter::{self, Arbiter, Condition};
+use tetrarch::arbiter::{self, Arbiter};
 use tetrarch::dr::Dr7;
-use tetrarch::machine::Memory;
-use tetrarch::session::{Cause, Go, Motion, Next, Overheard, ResumeFlag, Session};
+use tetrarch::session::{Cause, Next, Overheard, Session};
 
-use crate::area::{self, DebugStack, Gates};
+use crate::area::{self, Gates};
 use crate::config::Config;
 use crate::cpus;
+use crate::departure::Departure;
 use crate::entry;
-use crate::exception::single_step;
-use crate::fault;
-use crate::frame::{Frame, flag, vector};
-use crate::memory::Linear;
+use crate::frame::Frame;
 use crate::pending::Pending;
-use crate::step::{self, Begun, Event, System};
+use crate::step::{self, System};
 use crate::stopped::Stopped;
 use crate::tables::{self, DescriptorTable};
 use crate::uart::{Backlog, Uart};
@@ -27,6 +24,9 @@ use crate::uart::{Backlog, Uart};
 const PACKET: usize = 2048;
 /// Room for replies that wait to be acknowledged, in bytes.
 const QUEUE: usize = 8192;
+
+/// How many bytes are taken at a time while the target runs.
+const BURST: usize = 4096;
 
 /// The tables of an installed stub.
 #[derive(Clone, Copy)]
@@ -52,14 +52,6 @@ pub(crate) struct State<const CLAIMS: usize> {
     pub step: Option<step::Pending>,
     /// The IDT that the firmware runs under, while the working one is loaded.
     pub firmware_idt: DescriptorTable,
-}
-
-/// Why the machine does not run after all, and whether anything can be said about it.
-enum Departure {
-    /// It can be let go.
-    Ready,
-    /// The session has to be told this first.
-    Instead(Cause<'static>),
 }
 
 impl<const CLAIMS: usize> State<CLAIMS> {
@@ -99,12 +91,24 @@ impl<const CLAIMS: usize> State<CLAIMS> {
         }
     }
 
-    /// Takes what has arrived while the target runs, until a client wants something.
+    /// Takes what has arrived while the target runs, until a client wants something: a
+    /// bounded number of bytes, so that a line that never falls silent does not stop it.
     pub fn overhear(&mut self) -> Overheard {
         let mut overheard = Overheard::Nothing;
-        while overheard == Overheard::Nothing {
-            let Some(byte) = self.uart.as_mut().and_then(Uart::receive) else { break };
+        for _ in 0..BURST {
+            if overheard != Overheard::Nothing {
+                break;
+            }
+            let Some(byte) = self.uart.as_mut().and_then(Uart::receive) else {
+                self.drain();
+                return overheard;
+            };
             overheard = self.session.overhear(byte);
+        }
+        // There may be more, and an interrupt controller that looks for edges would see none.
+        if let (Some(uart), Some(_)) = (&mut self.uart, self.end_of_interrupt) {
+            uart.stay_silent();
+            uart.interrupt_on_receive();
         }
         self.drain();
         overheard
@@ -112,7 +116,7 @@ impl<const CLAIMS: usize> State<CLAIMS> {
 
     /// Sends what there is to send now. An answer that waits for the client's
     /// acknowledgement of another does not count.
-    fn drain(&mut self) {
+    pub fn drain(&mut self) {
         while self.transmit() == Backlog::Waiting {
             core::hint::spin_loop();
         }
@@ -183,89 +187,6 @@ impl<const CLAIMS: usize> State<CLAIMS> {
         }
     }
 
-    /// Prepares the frame for what the session wants of it. What arrived in the meantime
-    /// comes first, so that a client can interrupt what never leaves here.
-    fn depart(&mut self, machine: &mut Stopped<'_>, go: Go, pending: &Pending) -> Departure {
-        match go.resume_flag {
-            ResumeFlag::Keep => {}
-            ResumeFlag::Set => machine.frame.set(flag::RESUME),
-            ResumeFlag::Clear => machine.frame.clear(flag::RESUME),
-        }
-        self.drain();
-        match self.overhear() {
-            Overheard::Nothing => {}
-            Overheard::Interrupt => return Departure::Instead(Cause::Interrupt),
-            Overheard::Packet => return Departure::Instead(Cause::Packet),
-        }
-        if pending.take_nmi() {
-            return Departure::Instead(Cause::Nmi);
-        }
-        match go.motion {
-            Motion::Continue => Departure::Ready,
-            Motion::Step => self.begin_step(machine.frame, pending),
-        }
-    }
-
-    fn begin_step(&mut self, frame: &mut Frame, pending: &Pending) -> Departure {
-        let stepped = Departure::Instead(Cause::Debug { status: single_step(), live: Dr7::OFF });
-        let begun = if self.has_breakpoint_at(frame) {
-            step::begin_at_breakpoint(frame)
-        } else {
-            step::begin(frame, &mut Linear, &self.system())
-        };
-        match begun {
-            Begun::Completed => stepped,
-            Begun::LoadedIdt(table) => {
-                self.firmware_idt = table;
-                stepped
-            }
-            Begun::Exception(Event { vector: number, .. })
-            | Begun::Impossible(Event { vector: number, .. }) => {
-                frame.vector = u64::from(number);
-                match frame.vector {
-                    vector::BREAKPOINT if pending.is_requested() => {
-                        // The library's own INT3: its handler knows what it is for.
-                        frame.rip = frame.rip.wrapping_sub(1);
-                        Departure::Ready
-                    }
-                    vector::BREAKPOINT => Departure::Instead(Cause::Breakpoint),
-                    vector::DEBUG => stepped,
-                    _ => Departure::Instead(Cause::Fault(fault::describe(frame))),
-                }
-            }
-            Begun::Armed(step) => {
-                self.step = Some(step);
-                Departure::Ready
-            }
-        }
-    }
-
-    /// Whether the next instruction is to be reported before it runs.
-    fn has_breakpoint_at(&self, frame: &Frame) -> bool {
-        !frame.has(flag::RESUME)
-            && self.arbiter.wanted(cpus::current()).iter().any(|window| {
-                window.condition() == Condition::Execute && window.address() as u64 == frame.rip
-            })
-    }
-
-    /// Where the #DB of the coming step shall arrive: see [`DebugStack`].
-    fn choose_debug_stack(&self, frame: &Frame) {
-        let Some(Tables { gates, .. }) = self.tables else { return };
-        let watches = self
-            .arbiter
-            .wanted(cpus::current())
-            .iter()
-            .any(|window| window.condition() != Condition::Execute);
-        let delivers_twice = cpus::is_emulated_by_tcg();
-        let ring_0 = frame.cs & 3 == 0;
-        let stack = if watches && delivers_twice && ring_0 && has_room_below(frame.rsp) {
-            DebugStack::Interrupted
-        } else {
-            DebugStack::Separate
-        };
-        area::set_debug_stack(gates, stack);
-    }
-
     /// Lets go of everything. Returns what DR7 shall hold: nothing armed.
     pub fn hand_off(&mut self, frame: &mut Frame, live: Dr7) -> Dr7 {
         let image = self.tables.and_then(|tables| tables.image);
@@ -289,12 +210,4 @@ impl<const CLAIMS: usize> State<CLAIMS> {
         self.tables = None;
         machine.control
     }
-}
-
-/// Whether two exceptions can be delivered on the interrupted stack.
-fn has_room_below(stack_pointer: u64) -> bool {
-    const TWO_FRAMES: usize = 2 * 64;
-    let mut bytes = [0; TWO_FRAMES];
-    let lowest = (stack_pointer as usize & !15).wrapping_sub(TWO_FRAMES);
-    Linear.read(lowest, &mut bytes) == TWO_FRAMES && Linear.write(lowest, &bytes) == TWO_FRAMES
 }

@@ -5,29 +5,23 @@
 //! note ([`pending`]), which is looked at as soon as the lock is free, in an exception again:
 //! an INT3 of the library's own, which is also how the debugger is entered from here.
 
-use core::mem::size_of_val;
-
 use tetrarch::arbiter::{
-    Against, Arbiter, Condition, Handle, Handler, Owner, ProtectError, Protected, Region,
-    Rejection, Request,
+    Arbiter, Condition, Handle, Handler, Owner, ProtectError, Protected, Region, Rejection, Request,
 };
-use tetrarch::bank::Bank;
 use tetrarch::session::Overheard;
 
-use crate::area::{self, Gates};
+use crate::bring_up::Form;
 use crate::config::Config;
-use crate::cpus::{self, HeldHere, Lock};
-use crate::debug_regs::{self, Registers};
+use crate::cpus::{self, Lock};
+use crate::debug_regs::Registers;
+use crate::dispatch::{self, Handling};
 use crate::error::{ClaimError, InstallError};
 use crate::exception;
 use crate::frame::{Frame, vector};
-use crate::install::Image;
 use crate::memory::Linear;
-use crate::panic::{self, Message};
+use crate::panic::Message;
 use crate::pending::{self, Pending};
-use crate::state::{State, Tables};
-use crate::tables;
-use crate::uart::Uart;
+use crate::state::State;
 
 /// A GDB stub and an arbiter, with room for `CLAIMS` claims. Make it a static.
 pub struct Stub<const CLAIMS: usize = 16> {
@@ -83,69 +77,6 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
     pub unsafe fn hook(&'static self, config: Config) -> Result<(), InstallError> {
         // SAFETY: passed on to the caller.
         unsafe { self.bring_up(config, Form::Hook) }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`install`](Self::install).
-    unsafe fn bring_up(&'static self, config: Config, form: Form) -> Result<(), InstallError> {
-        cpus::without_interrupts(|| {
-            let mut state =
-                self.state.enter().map_err(|HeldHere| InstallError::AlreadyInstalled)?;
-            if exception::is_installed() {
-                return Err(InstallError::AlreadyInstalled);
-            }
-            let serial = config.serial_interrupt.map(|interrupt| interrupt.vector);
-            if serial.is_some_and(|number| usize::from(number) < vector::COUNT) {
-                return Err(InstallError::SerialVector);
-            }
-            let bank = Bank::new(debug_regs::addresses(), debug_regs::control());
-            if bank.control().any_armed() {
-                return Err(InstallError::RegistersInUse);
-            }
-            let image = Image::of_this_cpu()?;
-            let own = Region::new((&raw const *self).addr(), size_of_val(self)).map(|region| {
-                Protected { region, name: "tetrarch's state", against: Against::Everything }
-            });
-            state.arbiter.configure(config.arbiter).map_err(|_| InstallError::ClaimsLive)?;
-            state.arbiter.assume_bank(cpus::current(), bank);
-            for range in image.protected().chain(own) {
-                state.arbiter.protect(range).map_err(InstallError::Protect)?;
-            }
-            // SAFETY: the caller promised that the ports are ours.
-            let mut uart = unsafe { Uart::open(config.port) }.map_err(InstallError::Port)?;
-
-            let stacks = match form {
-                Form::Install => image.interrupt_stacks()?,
-                Form::Hook => image.interrupt_stacks_if_any(),
-            };
-            let gates = Gates { selector: tables::store_code_segment(), stacks };
-            let working = area::fill_working_idt(gates);
-            let normal = match form {
-                Form::Install => Some(image.normal_idt(gates, serial)),
-                Form::Hook => None,
-            };
-            if serial.is_some() {
-                uart.interrupt_on_receive();
-            }
-            panic::set_port(config.port.base);
-            state.uart = Some(uart);
-            state.tables = Some(Tables { gates, working, image: image.idt });
-            state.end_of_interrupt =
-                config.serial_interrupt.map(|interrupt| interrupt.end_of_interrupt);
-            state.reset = config.reset;
-            state.session.set_commands(config.commands);
-            if let Some(map) = config.memory_map {
-                state.session.set_memory_map(map);
-            }
-            exception::set_installed(self);
-            if let Some(idt) = normal {
-                // SAFETY: its gates lead to this crate's entry, or are the image's own; it is
-                // static.
-                unsafe { tables::load_idt(idt) };
-            }
-            Ok(())
-        })
     }
 
     /// Claims a region for the firmware. When this returns, it is armed; `handler` is called
@@ -250,17 +181,19 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
     /// Looks at the serial port, and stops in the debugger if a client wants that. For
     /// firmware whose port does not interrupt: call it where nothing is half done.
     pub fn poll(&self) {
-        match self.exclusively(State::overhear).unwrap_or(Overheard::Nothing) {
-            Overheard::Nothing => {}
-            Overheard::Interrupt => {
-                cpus::without_interrupts(|| self.enter(pending::Request::Interrupt))
-            }
-            Overheard::Packet => cpus::without_interrupts(|| self.enter(pending::Request::Packet)),
-        }
+        cpus::without_interrupts(|| match self.exclusively(State::overhear) {
+            Ok(Overheard::Interrupt | Overheard::Packet) => self.enter(pending::Request::Attend),
+            Ok(Overheard::Nothing) | Err(_) => {}
+        });
     }
 
     /// Ends the debugger's session, takes its software breakpoints out, releases every claim,
-    /// turns DR7 off and puts the image's own IDT back, for the next stage to be started.
+    /// turns DR7 off and puts the image's own IDT back, for the next stage to be started. From
+    /// then on a panic or an exception finds no debugger.
+    ///
+    /// Mask the serial port's line at the interrupt controller before: a byte that arrived a
+    /// moment ago has been latched there, and would come through an IDT that may have no gate
+    /// for it. Gates of the image's own that lead to the stub's entries are its to replace.
     pub fn hand_off(&self) {
         cpus::without_interrupts(|| {
             if self.exclusively(|_| ()).is_ok() {
@@ -272,15 +205,19 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
     /// Handles an exception whose frame the firmware's own entry has saved, `vector` and `error`
     /// included; the context goes on with what is in `frame` then. Interrupts must be off, and
     /// the stack needs 16 KiB (64 KiB if nothing is optimised) that no breakpoint is on.
-    pub fn exception(&'static self, frame: &mut Frame) {
-        exception::from_firmware(frame);
+    ///
+    /// The frame's FXSAVE image is the caller's to fill (see [`FpuImage::saved`]) and to load.
+    ///
+    /// [`FpuImage::saved`]: crate::FpuImage::saved
+    pub fn exception(&'static self, frame: &mut Frame) -> Handling {
+        dispatch::from_firmware(frame)
     }
 
     /// Handles the serial port's interrupt, likewise. The end of the interrupt is signalled
-    /// from here, if the configuration says how.
-    pub fn serial_interrupt(&'static self, frame: &mut Frame) {
+    /// from here, if the configuration says how; not so if it is [`Handling::NotOurs`].
+    pub fn serial_interrupt(&'static self, frame: &mut Frame) -> Handling {
         frame.vector = vector::SERIAL;
-        exception::from_firmware(frame);
+        dispatch::from_firmware(frame)
     }
 
     /// Enters the stub from the firmware's context. Interrupts are off, so that no other INT3
@@ -289,11 +226,4 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
         self.pending.request(request);
         exception::breakpoint();
     }
-}
-
-/// Whether the image's IDT is replaced.
-#[derive(Clone, Copy)]
-enum Form {
-    Install,
-    Hook,
 }

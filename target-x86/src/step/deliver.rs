@@ -37,6 +37,14 @@ pub struct Event {
     pub origin: Origin,
 }
 
+impl Event {
+    /// Writes into `frame` what the entry would have written for it.
+    pub fn describe_in(self, frame: &mut Frame) {
+        frame.vector = u64::from(self.vector);
+        frame.error = self.error.unwrap_or(0);
+    }
+}
+
 /// What raised an [`Event`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {

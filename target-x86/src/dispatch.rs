@@ -1,0 +1,151 @@
+//! Whom an exception is for, and whose code it interrupted.
+//!
+//! Two ways lead here, with interrupts off. The stub's own [`entry`] has turned DR7 off, and
+//! everything works on the stub's stack. In the hook form the firmware's own handler may call
+//! instead, on a stack of its own, and DR7 is turned off here; so that it can be known even so
+//! that the stub is at work, [`CALLED`] is set for that time.
+//!
+//! A stub that has not been installed, or has handed off, takes nothing. A handler of the
+//! firmware's is told so and does what it would do without a debugger. An image whose gates
+//! still lead to the entry has no such handler: what can be gone on from is let go, and a
+//! fault, which would come again for ever, halts.
+
+use core::sync::atomic::Ordering;
+
+use spin::Once;
+use tetrarch::dr::Dr7;
+use tetrarch::machine::DebugRegisters;
+
+use crate::area::{self, CALLED};
+use crate::debug_regs::{self, Registers};
+use crate::entry;
+use crate::frame::{Frame, flag, vector};
+use crate::panic::{self, Text};
+
+/// The stub in place, whatever its capacity is.
+static INSTALLED: Once<&'static dyn Installed> = Once::new();
+
+/// What exceptions want of a [`Stub`](crate::Stub).
+pub(crate) trait Installed: Sync {
+    /// Handles the exception in `frame`; `live` is what DR7 held. Returns what it shall hold.
+    fn handle(
+        &self,
+        frame: &mut Frame,
+        live: Dr7,
+        interrupted: Interrupted,
+    ) -> Result<Dr7, Unavailable>;
+
+    /// Enters the debugger, unless the stub is at work already.
+    fn enter_for_panic(&self, text: Text) -> Result<(), Unavailable>;
+
+    /// Signals the end of the serial port's interrupt.
+    fn end_of_interrupt(&self);
+}
+
+/// There is no debugger to enter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Unavailable;
+
+/// What became of an exception that the firmware's own handler has handed over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use = "an exception that was not handled is the firmware's to handle"]
+pub enum Handling {
+    /// The context goes on with what is in the frame.
+    Handled,
+    /// The stub is not installed, or has handed off, and has done nothing: it is for the
+    /// firmware to do what it would do without a debugger.
+    NotOurs,
+}
+
+/// Whose code an exception has interrupted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Interrupted {
+    /// The firmware's, functions of the library that it called included.
+    Firmware,
+    /// The stub's, in another exception: entry and exit, and the handler in between even
+    /// where it does not hold the lock yet, or has given it back.
+    Stub,
+}
+
+impl Interrupted {
+    /// To be asked before [`CALLED`] is set for this exception.
+    fn by(frame: &Frame) -> Self {
+        let in_stub = CALLED.load(Ordering::Relaxed)
+            || area::is_on_working_stack(frame.rsp)
+            || entry::is_ours(frame.rip);
+        if in_stub { Self::Stub } else { Self::Firmware }
+    }
+}
+
+/// Makes `stub` the one that exceptions go to.
+pub(crate) fn set_installed(stub: &'static dyn Installed) {
+    INSTALLED.call_once(|| stub);
+}
+
+/// Whether there is one.
+pub(crate) fn is_installed() -> bool {
+    INSTALLED.get().is_some()
+}
+
+/// Enters the debugger to show a panic.
+pub(crate) fn enter_for_panic(text: Text) -> Result<(), Unavailable> {
+    INSTALLED.get().ok_or(Unavailable)?.enter_for_panic(text)
+}
+
+/// Called by the entry, with DR7 off.
+pub(crate) fn from_entry(frame: &mut Frame, live: Dr7) -> Dr7 {
+    let interrupted = Interrupted::by(frame);
+    let result = dispatch(frame, live, interrupted);
+    if !area::working_stack_is_intact() {
+        panic::stack_overflow()
+    }
+    result.unwrap_or_else(|Unavailable| {
+        let_go(frame);
+        live
+    })
+}
+
+/// Called by the firmware's own handler, with DR7 as it was.
+pub(crate) fn from_firmware(frame: &mut Frame) -> Handling {
+    let interrupted = Interrupted::by(frame);
+    // Set before DR7 goes off and taken back after it is on again: an NMI in between would
+    // otherwise take the stub for firmware, and OFF for what the firmware wants in DR7.
+    let before = CALLED.swap(true, Ordering::Relaxed);
+    let live = debug_regs::control();
+    if live.any_armed() {
+        Registers.write_control(Dr7::OFF);
+    }
+    let result = dispatch(frame, live, interrupted);
+    let control = result.unwrap_or(live);
+    if control != debug_regs::control() {
+        Registers.write_control(control);
+    }
+    CALLED.store(before, Ordering::Relaxed);
+    match result {
+        Ok(_) => Handling::Handled,
+        Err(Unavailable) => Handling::NotOurs,
+    }
+}
+
+fn dispatch(frame: &mut Frame, live: Dr7, interrupted: Interrupted) -> Result<Dr7, Unavailable> {
+    INSTALLED.get().ok_or(Unavailable)?.handle(frame, live, interrupted)
+}
+
+/// An exception that has come through the stub's gates, and nobody to tell.
+fn let_go(frame: &mut Frame) {
+    match frame.vector {
+        vector::DEBUG => {
+            debug_regs::take_status();
+            // An execute breakpoint would come again for ever.
+            frame.set(flag::RESUME);
+        }
+        vector::SERIAL => {
+            if let Some(stub) = INSTALLED.get() {
+                stub.end_of_interrupt();
+            }
+        }
+        vector::NMI | vector::BREAKPOINT => {}
+        _ => panic::halt(),
+    }
+}
