@@ -31,11 +31,11 @@
 //! | 11 | [`entry`](vector_entry) | exception entry and exit, with breakpoints armed |
 //! | | `dispatch` | whom an exception is for, and whose code it interrupted |
 //! | 12 | `exception` | from the saved [frame](Frame) to the session and back |
-//! | | `state` | one stop: session, port, the way out |
+//! | | `state`, `departure` | one stop: session, port; the way out |
 //! | | `step` | single step: TF, RF, IF, and the instructions that can tell |
 //! | | `memory`, `registers` | what the debugger reads and writes |
 //!
-//! Around it: [`stub`](Stub) (what the firmware calls), `install`, `tables` and `area` (IDT,
+//! Around it: [`stub`](Stub) (what the firmware calls), `bring_up`, `install`, `tables`, `area` (IDT,
 //! GDT, TSS, stacks), `cpus` (the lock), `pending` (what came at the wrong moment), `uart`,
 //! `panic`.
 //!
