@@ -160,7 +160,11 @@ pub(crate) fn by_trap(reason: Reason) -> StopText {
     // A line that is cut off is better than none.
     let _ = match reason {
         Reason::Watch(report) => {
-            write!(line, "stopped by a {} at {:#x}", report.kind, report.address)
+            let article = match report.kind {
+                Kind::Access => "an",
+                Kind::Execute | Kind::Write | Kind::Read => "a",
+            };
+            write!(line, "stopped by {article} {} at {:#x}", report.kind, report.address)
         }
         Reason::SoftwareBreakpoint => write!(line, "stopped by a software breakpoint"),
         Reason::Signal(_) | Reason::Interrupted | Reason::Aborted | Reason::Trapped => {

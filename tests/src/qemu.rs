@@ -132,8 +132,10 @@ impl Boot {
         let error_path = directory.path().join("error");
         let log_listener = UnixListener::bind(&log_path)?;
 
-        let mut command = Command::new(PROGRAM);
+        // QEMU must not outlive us, however we end.
+        let mut command = Command::new("setpriv");
         command
+            .args(["--pdeathsig", "KILL", PROGRAM])
             .args(["-nodefaults", "-display", "none", "-accel", "tcg", "-cpu", "max", "-m", "64"])
             .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"])
             .args(["-smp", &self.cpus.to_string()])
@@ -159,7 +161,8 @@ impl Boot {
 
         let stream = poll::until("QEMU's monitor", || {
             if child.0.try_wait()?.is_some() {
-                bail!("QEMU ended at once: {}", fs::read_to_string(&error_path)?);
+                let error = fs::read_to_string(&error_path)?;
+                bail!("QEMU ended at once (is the port in use?): {error}");
             }
             Ok(UnixStream::connect(&monitor_path).ok())
         })?;
@@ -169,8 +172,10 @@ impl Boot {
         let address = self.serial.address(&directory, &mut monitor)?;
         poll::until("the image to run", || {
             let running = log.lines().iter().any(|line| line.ends_with(": running"));
-            if !running && child.0.try_wait()?.is_some() {
-                bail!("the image ended before it ran; its log:\n{}", log.lines().join("\n"));
+            let failed = log.lines().iter().any(|line| line.contains("panicked"))
+                || child.0.try_wait()?.is_some();
+            if !running && failed {
+                bail!("the image failed before it ran; its log:\n{}", log.lines().join("\n"));
             }
             Ok(running.then_some(()))
         })?;

@@ -10,9 +10,9 @@ mod tools;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// Everything one does with tetrarch at a desk. Missing tools are installed where possible.
+/// The developer's commands. Missing tools are installed where that is possible.
 #[derive(Parser)]
-#[command(name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

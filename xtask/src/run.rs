@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -18,13 +19,13 @@ pub struct Options {
     /// Where gdb's serial port comes out: unix:PATH, tcp:HOST:PORT or pty
     #[arg(long, default_value = "tcp:127.0.0.1:1234")]
     serial: Port,
-    /// The number of CPUs
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// The number of CPUs; the images use the first one only, so far
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
     smp: u8,
     /// Write the image's log to this file and not to the terminal
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// Have the image wait for gdb before it does its work
+    /// Have the image wait for gdb before it does its work (demo only)
     #[arg(long)]
     wait: bool,
     /// Words for the image's command line
@@ -45,7 +46,8 @@ impl FromStr for Port {
             Some(("unix", path)) => Ok(Self(Serial::Unix(path.into()))),
             Some(("tcp", rest)) => {
                 let (host, port) = rest.rsplit_once(':').context("tcp needs HOST:PORT")?;
-                Ok(Self(Serial::Tcp { host: host.to_owned(), port: port.parse()? }))
+                let port: NonZeroU16 = port.parse().context("PORT is 1 to 65535")?;
+                Ok(Self(Serial::Tcp { host: host.to_owned(), port: port.get() }))
             }
             _ => bail!("not unix:PATH, tcp:HOST:PORT or pty"),
         }

@@ -56,7 +56,6 @@ impl fmt::Display for Class {
 
 /// Who wants a debug register.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Owner {
     /// The debugger.
     Debugger,
@@ -148,7 +147,6 @@ pub enum Tenure {
 
 /// What somebody asks the arbiter for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Request {
     /// Who asks.
     pub owner: Owner,
@@ -176,10 +174,9 @@ impl Request {
 
 /// Names a claim, until it is released; after that it names nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Handle {
-    pub(super) index: u16,
-    pub(super) generation: u32,
+    pub(crate) index: u16,
+    pub(crate) generation: u32,
 }
 
 /// What happens after a system owner was told of a hit.

@@ -1,12 +1,12 @@
-//! How what has addresses in it is logged.
+//! How events, and what they are about, are logged.
 //!
-//! defmt writes a `usize` in 32 bits, whatever the target, so a derived format would cut the
+//! Short, because people read it. And defmt writes a `usize` in 32 bits, whatever the target, so a derived format would cut the
 //! addresses of a 64-bit image in half.
 
 use defmt::{Format, Formatter, write};
 
 use super::Event;
-use crate::arbiter::{Hit, Region, Window};
+use crate::arbiter::{Handle, Hit, Owner, Region, Request, Window};
 use crate::bank::{Bank, DebugWrite};
 use crate::dr::Slot;
 
@@ -56,25 +56,48 @@ impl Format for Hit<'_> {
     }
 }
 
+impl Format for Owner {
+    fn format(&self, to: Formatter<'_>) {
+        match self {
+            Owner::Debugger => write!(to, "debugger"),
+            Owner::System(name) => write!(to, "{=str}", name),
+        }
+    }
+}
+
+impl Format for Handle {
+    fn format(&self, to: Formatter<'_>) {
+        write!(to, "#{=u16}.{=u32}", self.index, self.generation);
+    }
+}
+
+impl Format for Request {
+    fn format(&self, to: Formatter<'_>) {
+        let Request { owner, region, condition, scope, tenure } = self;
+        write!(to, "{}, {} {}, {}, {}", owner, region, condition, scope, tenure);
+    }
+}
+
 impl Format for Event<'_> {
     fn format(&self, to: Formatter<'_>) {
         match self {
             Event::ClaimAccepted { handle, request } => {
-                write!(to, "accepted {}: {}", handle, request)
+                write!(to, "accepted {} {}", handle, request)
             }
             Event::ClaimRefused { request, rejection } => {
                 write!(to, "refused {}: {}", request, rejection)
             }
-            Event::ClaimHeld { handle, request } => write!(to, "held {}: {}", handle, request),
+            Event::ClaimHeld { handle, request } => write!(to, "held {} {}", handle, request),
             Event::ClaimReleased { handle, request } => {
-                write!(to, "released {}: {}", handle, request)
+                write!(to, "released {} {}", handle, request)
             }
-            Event::Armed { cpu, slot, window } => write!(to, "armed {} {}: {}", cpu, slot, window),
-            Event::Hit { handle, request, window, cpu, rip } => write!(
-                to,
-                "hit {}: {}: {} by {}, then at {=u64:#x}",
-                handle, request, window, cpu, *rip as u64
-            ),
+            Event::Armed { cpu, slot, window } => {
+                write!(to, "armed cpu {=u16} slot {=usize}: {}", cpu.0, slot.index(), window)
+            }
+            Event::Hit { handle, request, window, cpu, rip } => {
+                write!(to, "hit {} {}: ", handle, request.owner);
+                write!(to, "{} by cpu {=u16}, then at {=u64:#x}", window, cpu.0, *rip as u64);
+            }
             Event::SessionOpened => write!(to, "session opened"),
             Event::SessionClosed => write!(to, "session closed"),
         }
