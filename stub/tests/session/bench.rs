@@ -3,7 +3,6 @@
 //! Memory is one block of bytes with unmapped space around it, of which the first half cannot
 //! be written. The registers are a value. What is written to the debug registers is kept in
 //! order, so that a test can compare whole lists of writes.
-#![allow(dead_code, reason = "each test binary uses another part")]
 
 use gdbstub::common::Signal;
 use tetrarch::arbiter::{Arbiter, Config, CpuId, Reservations};
@@ -11,7 +10,7 @@ use tetrarch::bank::DebugWrite;
 use tetrarch::dr::{Dr6, Dr7, Slot};
 use tetrarch::link::frame;
 use tetrarch::machine::{DebugRegisters, Machine, Memory, RegisterError};
-use tetrarch::session::{Cause, Fault, Next, Overheard, Session};
+use tetrarch::session::{Cause, Fault, Go, Motion, Next, Overheard, ResumeFlag, Session};
 use tetrarch::x86_64::{X86_64, X86_64Registers};
 
 pub const CPU: CpuId = CpuId(0);
@@ -266,4 +265,12 @@ pub fn console(hex: &str) -> String {
         .map(|index| u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).expect("hex"))
         .map(char::from)
         .collect()
+}
+
+/// DR6.BS.
+pub const STEP: u32 = 1 << 14;
+
+/// What a session answers that lets the target go.
+pub fn go(motion: Motion, resume_flag: ResumeFlag) -> Option<Next> {
+    Some(Next::Run(Go { motion, resume_flag }))
 }

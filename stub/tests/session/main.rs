@@ -1,0 +1,6 @@
+//! The session against a machine without hardware: every effect of a packet or an exception.
+
+mod bench;
+mod breakpoints;
+mod clients;
+mod watching;
