@@ -84,3 +84,11 @@ pub use frame::{FpuImage, Frame, flag, vector};
 pub use panic::panic;
 pub use stub::Stub;
 pub use uart::{Port, PortError};
+
+/// A [`breakpoint()`](fn@breakpoint) in the way of a macro: stops in the debugger here.
+#[macro_export]
+macro_rules! breakpoint {
+    () => {
+        $crate::breakpoint()
+    };
+}

@@ -86,7 +86,7 @@ fn image_main(arguments: Arguments) {
     interrupts::enable();
     defmt::info!("demo: running");
     if arguments.has("wait") {
-        tetrarch_x86::breakpoint();
+        tetrarch_x86::breakpoint!();
     }
     control_loop(arguments.number("turns"), &mut guards);
     // SAFETY: as above.
