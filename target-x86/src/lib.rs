@@ -47,7 +47,8 @@
 //! 2. Nothing in an exception waits for what it interrupted: it leaves a note.
 //! 3. Whatever an exception needs before DR7 is off is protected in the arbiter.
 //!
-//! Other CPUs, 32-bit images and GS swapped by user mode are not supported yet.
+//! Other CPUs, 32-bit images, GS swapped by user mode, and this library compiled with SSE in a
+//! kernel that switches the FPU lazily are not supported yet.
 #![no_std]
 
 mod area;
