@@ -82,7 +82,11 @@ impl FpuImage {
     }
 }
 
-/// The registers of an interrupted context. See the module for the order and its reason.
+/// The registers of an interrupted context, as the entry saves them.
+///
+/// From the highest address down: what the processor pushes (`ss rsp rflags cs rip`), the error
+/// code (its, or 0), the vector and the general registers, and under them the FXSAVE64 image.
+/// What is in here when the handler returns is what the context goes on with.
 #[repr(C)]
 #[derive(Clone)]
 #[allow(missing_docs, reason = "the fields are the processor's registers, by name")]

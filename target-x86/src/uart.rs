@@ -13,7 +13,7 @@ use uart_16550::spec::FIFO_SIZE;
 use uart_16550::spec::registers::{FifoTriggerLevel, IER};
 use uart_16550::{BaudRate, Config, InitError, Uart16550};
 
-/// Where the port is and how it is set; eight data bits, no parity, one stop bit.
+/// The serial port: its I/O ports and its speed. Eight data bits, no parity, one stop bit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Port {

@@ -115,8 +115,9 @@ impl Guide {
         poll::until("the loop to turn", || Ok((self.read(ticks)? != then).then_some(())))?;
         println!("ticks was {then}, and is {}", self.read(ticks)?);
         let armed = self.qemu.monitor().registers()?.armed();
-        println!("armed: {armed:x?}");
         let mut addresses: Vec<_> = armed.into_iter().flatten().collect();
+        let shown: Vec<_> = addresses.iter().map(|address| format!("{address:#x}")).collect();
+        println!("armed, says QEMU: {}", shown.join(", "));
         addresses.sort_unstable();
         ensure!(addresses == [0, config], "the firmware's guards are not what is armed");
         Ok(())
