@@ -29,11 +29,10 @@ use heapless::Deque;
 
 use crate::arbiter::Arbiter;
 use crate::link::{Link, Received};
-use crate::machine::Machine;
 use crate::packet;
 use crate::stop::{self, Reason, StopText};
 use crate::target::monitor::Command;
-use crate::target::{Action, Debugger, EVERYTHING, Firmware};
+use crate::target::{Action, Debugger, EVERYTHING, Firmware, Machine};
 use crate::watch::Report;
 use client::{Client, Phase};
 

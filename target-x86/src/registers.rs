@@ -21,7 +21,7 @@ pub mod processor;
 #[cfg(test)]
 mod tests;
 
-use tetrarch::machine::RegisterError;
+use tetrarch::target::RegisterError;
 use tetrarch::x86_64::X86_64Registers;
 
 use crate::frame::Frame;

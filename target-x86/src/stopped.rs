@@ -2,7 +2,8 @@
 
 use tetrarch::arbiter::CpuId;
 use tetrarch::dr::{Dr7, Slot};
-use tetrarch::machine::{DebugRegisters, Machine, Memory, RegisterError};
+use tetrarch::machine::{DebugRegisters, Memory};
+use tetrarch::target::{Machine, RegisterError};
 use tetrarch::x86_64::{X86_64, X86_64Registers};
 
 use crate::cpus;

@@ -11,11 +11,10 @@ use super::dialogue::{self, Outcome};
 use super::{Next, Overheard, Session, console};
 use crate::arbiter::Arbiter;
 use crate::link::Overflow;
-use crate::machine::Machine;
 use crate::packet::{self, Checked, Errno, Farewell, Limits, Reply, ThreadIds};
 use crate::register_file::RegisterFile;
-use crate::target::Debuggee;
 use crate::target::refusal::Refusal;
+use crate::target::{Debuggee, Machine};
 
 impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     /// Answers the packet that the link holds.

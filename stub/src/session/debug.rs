@@ -9,9 +9,8 @@ use super::{Next, Overheard, Session};
 use crate::arbiter::Arbiter;
 use crate::dr::{Condition, Dr6, Dr7};
 use crate::hit::{Change, Delivery};
-use crate::machine::Machine;
 use crate::stop::{self, Cause, Reason};
-use crate::target::Action;
+use crate::target::{Action, Machine};
 use crate::watch::{Access, Kind, Report};
 
 /// The opcode of INT1, which raises #DB without setting a bit in DR6.

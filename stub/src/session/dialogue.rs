@@ -17,8 +17,7 @@ use heapless::String;
 
 use super::client::Client;
 use crate::link::{FrameSink, frame};
-use crate::machine::Machine;
-use crate::target::Debuggee;
+use crate::target::{Debuggee, Machine};
 
 /// What became of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

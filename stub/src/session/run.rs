@@ -8,9 +8,8 @@ use super::client::Phase;
 use super::{Cause, Next, Overheard, Session, Stop, console, dialogue};
 use crate::arbiter::Arbiter;
 use crate::dr::Condition;
-use crate::machine::Machine;
 use crate::stop::{self, Reason, StopText};
-use crate::target::{Action, Debuggee, thread_of};
+use crate::target::{Action, Debuggee, Machine, thread_of};
 use crate::watch::Report;
 
 /// What one CPU does when it leaves the stub.

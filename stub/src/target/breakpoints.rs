@@ -7,11 +7,11 @@ use gdbstub::target::ext::breakpoints::{
     SwBreakpointOps, WatchKind,
 };
 
+use super::machine::Machine;
 use super::refusal::Refusal;
 use super::{Debuggee, linear};
 use crate::arbiter::{Owner, Region, Request};
 use crate::dr::Condition;
-use crate::machine::Machine;
 use crate::watch::Kind;
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS, CPUS> {

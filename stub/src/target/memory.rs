@@ -8,9 +8,9 @@ use gdbstub::arch::Arch;
 use gdbstub::target::TargetResult;
 use gdbstub::target::ext::memory_map::MemoryMap;
 
+use super::machine::Machine;
 use super::refusal::Refusal;
 use super::{Debuggee, linear};
-use crate::machine::Machine;
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS, CPUS> {
     pub(super) fn read_memory(

@@ -6,6 +6,7 @@
 //! an errno, and the reason is kept for `monitor why`, the only place where gdb shows one.
 
 mod breakpoints;
+mod machine;
 mod memory;
 pub mod monitor;
 pub(crate) mod refusal;
@@ -25,7 +26,7 @@ use gdbstub::target::ext::monitor_cmd::MonitorCmdOps;
 use num_traits::NumCast;
 
 use crate::arbiter::{Arbiter, Class, CpuId};
-use crate::machine::{Machine, Memory};
+use crate::machine::Memory;
 use crate::patch::Patches;
 use crate::stop::StopText;
 use crate::watch::WatchBook;
@@ -33,6 +34,7 @@ use monitor::Command;
 use refusal::Refusal;
 use resume::Orders;
 
+pub use machine::{Machine, RegisterError};
 pub(crate) use memory::EVERYTHING;
 pub(crate) use resume::Action;
 

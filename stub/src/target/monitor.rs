@@ -10,7 +10,7 @@ use gdbstub::target::ext::monitor_cmd::{ConsoleOutput, MonitorCmd};
 use heapless::String;
 
 use super::Debuggee;
-use crate::machine::Machine;
+use super::machine::Machine;
 
 /// A command of the firmware's own.
 #[derive(Clone, Copy)]

@@ -6,8 +6,8 @@
 
 use core::fmt;
 
+use super::machine::RegisterError;
 use crate::arbiter::{Region, RegionError, Rejection};
-use crate::machine::RegisterError;
 use crate::packet::Errno;
 use crate::patch::PatchError;
 use crate::watch::{Kind, WatchError};

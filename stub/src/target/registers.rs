@@ -14,10 +14,10 @@ use gdbstub::target::ext::base::single_register_access::{
 };
 use gdbstub::target::ext::thread_extra_info::{ThreadExtraInfo, ThreadExtraInfoOps};
 
+use super::machine::{Machine, RegisterError};
 use super::refusal::Refusal;
 use super::{Debuggee, cpu_of, thread_of};
 use crate::arbiter::CpuId;
-use crate::machine::{Machine, RegisterError};
 use crate::register_file::{read_register, write_register};
 
 type Registers<M> = <<M as Machine>::Arch as Arch>::Registers;

@@ -14,8 +14,8 @@ use gdbstub::target::ext::base::multithread::{
     MultiThreadSingleStepOps,
 };
 
+use super::machine::Machine;
 use super::{Debuggee, linear};
-use crate::machine::Machine;
 
 /// What one CPU is to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

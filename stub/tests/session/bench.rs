@@ -9,8 +9,9 @@ use tetrarch::arbiter::{Arbiter, Config, CpuId, Reservations};
 use tetrarch::bank::DebugWrite;
 use tetrarch::dr::{Dr6, Dr7, Slot};
 use tetrarch::link::frame;
-use tetrarch::machine::{DebugRegisters, Machine, Memory, RegisterError};
+use tetrarch::machine::{DebugRegisters, Memory};
 use tetrarch::session::{Cause, Fault, Go, Motion, Next, Overheard, ResumeFlag, Session};
+use tetrarch::target::{Machine, RegisterError};
 use tetrarch::x86_64::{X86_64, X86_64Registers};
 
 pub const CPU: CpuId = CpuId(0);

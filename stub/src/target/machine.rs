@@ -1,0 +1,47 @@
+//! What the session needs of hardware beyond the arbiter's [traits](crate::machine): a CPU that
+//! has stopped, with registers to read and write.
+
+use gdbstub::arch::Arch;
+
+use crate::arbiter::CpuId;
+use crate::machine::{DebugRegisters, Memory};
+use crate::register_file::RegisterFile;
+
+/// Why a register could not be read or written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum RegisterError {
+    /// That CPU has not stopped, so there is no saved state to look at.
+    NotStopped,
+    /// The processor refused the value, or it would end the session (CR0.PG, for instance).
+    Refused,
+}
+
+/// A stopped machine, as the session sees it.
+pub trait Machine: DebugRegisters + Memory {
+    /// Word size, register file and target description, in gdbstub's terms.
+    type Arch: Arch<BreakpointKind = usize, RegId: Into<usize>, Registers: RegisterFile>;
+
+    /// The CPU that runs the stub.
+    fn cpu(&self) -> CpuId;
+
+    /// Address of the instruction that `cpu` will execute next.
+    fn program_counter(&self, cpu: CpuId) -> Result<usize, RegisterError>;
+
+    /// Moves `cpu` to another instruction.
+    fn set_program_counter(&mut self, cpu: CpuId, address: usize) -> Result<(), RegisterError>;
+
+    /// Reads every register of `cpu`.
+    fn read_registers(
+        &mut self,
+        cpu: CpuId,
+        registers: &mut <Self::Arch as Arch>::Registers,
+    ) -> Result<(), RegisterError>;
+
+    /// Writes the registers of `cpu` that differ from what they hold; all or nothing.
+    fn write_registers(
+        &mut self,
+        cpu: CpuId,
+        registers: &<Self::Arch as Arch>::Registers,
+    ) -> Result<(), RegisterError>;
+}
