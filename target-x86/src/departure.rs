@@ -96,10 +96,7 @@ impl<const CLAIMS: usize> State<CLAIMS> {
 
     /// Whether the next instruction is to be reported before it runs.
     fn has_breakpoint_at(&self, frame: &Frame) -> bool {
-        !frame.has(flag::RESUME)
-            && self.arbiter.wanted(cpus::current()).iter().any(|window| {
-                window.condition() == Condition::Execute && window.address() as u64 == frame.rip
-            })
+        !frame.has(flag::RESUME) && self.arbiter.breaks_at(cpus::current(), frame.rip as usize)
     }
 
     /// Where the #DB of the coming step shall arrive: see [`DebugStack`].

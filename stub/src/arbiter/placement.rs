@@ -18,7 +18,7 @@ use heapless::Vec;
 use super::claim::CpuId;
 use super::{Arbiter, Claim};
 use crate::bank::{self, Bank};
-use crate::dr::{Dr7, Slot, Window};
+use crate::dr::{Condition, Dr7, Slot, Window};
 use crate::event::{self, Event};
 use crate::machine::DebugRegisters;
 
@@ -50,6 +50,13 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
             self.collect(claim, cpu, &mut windows);
         }
         windows
+    }
+
+    /// Whether an execute breakpoint is armed at `address` when `cpu` runs.
+    pub fn breaks_at(&self, cpu: CpuId, address: usize) -> bool {
+        self.wanted(cpu)
+            .iter()
+            .any(|window| window.condition() == Condition::Execute && window.address() == address)
     }
 
     /// The distinct windows that are held on `cpu`, and that nobody else wants there.

@@ -7,7 +7,6 @@ use heapless::String;
 use super::client::Phase;
 use super::{Cause, Next, Overheard, Session, Stop, console, dialogue};
 use crate::arbiter::Arbiter;
-use crate::dr::Condition;
 use crate::stop::{self, Reason, StopText};
 use crate::target::{Action, Debuggee, Machine, thread_of};
 use crate::watch::Report;
@@ -187,12 +186,8 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     ) -> Next {
         let cpu = machine.cpu();
         let next = machine.program_counter(cpu).unwrap_or_default();
-        let armed_here = arbiter
-            .wanted(cpu)
-            .iter()
-            .any(|window| window.condition() == Condition::Execute && window.address() == next);
         let resume_flag = match self.stop.reported.take() {
-            Some(reported) if reported == next && armed_here => ResumeFlag::Set,
+            Some(reported) if reported == next && arbiter.breaks_at(cpu, next) => ResumeFlag::Set,
             Some(_) | None if self.stop.program_counter != next => ResumeFlag::Clear,
             Some(_) | None => ResumeFlag::Keep,
         };

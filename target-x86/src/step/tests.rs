@@ -162,6 +162,20 @@ fn sysret_would_not_trap_without_tf_in_r11() {
     assert_eq!(stepped.r11, flag::FIXED | flag::TRAP);
 }
 
+/// The step that the processor has to finish. STI may have been carried out instead, and then
+/// there is nothing left that could fault or hit.
+#[track_caller]
+fn armed(begun: Begun, code: &[u8], model: Model) -> Option<Pending> {
+    match begun {
+        Begun::Armed(pending) => Some(pending),
+        Begun::Completed if model == Model::SetInterrupt => None,
+        other @ (Begun::Completed
+        | Begun::LoadedIdt(_)
+        | Begun::Exception(_)
+        | Begun::Impossible(_)) => panic!("{code:x?}: {other:?}"),
+    }
+}
+
 #[test]
 fn a_fault_pushes_the_flags_of_before() {
     for (code, model) in INSTRUCTIONS {
@@ -169,15 +183,8 @@ fn a_fault_pushes_the_flags_of_before() {
             let mut memory = with_image(code, image);
             let untouched = memory.clone();
             let mut stepped = context.clone();
-            let pending = match begin(&mut stepped, &mut memory, &system()) {
-                Begun::Armed(pending) => pending,
-                // It was carried out, and there is nothing left that could fault or hit.
-                Begun::Completed if model == Model::SetInterrupt => continue,
-                other @ (Begun::Completed
-                | Begun::LoadedIdt(_)
-                | Begun::Exception(_)
-                | Begun::Impossible(_)) => panic!("{code:x?}: {other:?}"),
-            };
+            let begun = begin(&mut stepped, &mut memory, &system());
+            let Some(pending) = armed(begun, code, model) else { continue };
             stepped.set(flag::RESUME);
             (stepped.vector, stepped.error) = (vector::PROTECTION, 0x18);
             let finished = finish(pending, &mut stepped, &mut memory, Dr6::RESET);
@@ -199,15 +206,8 @@ fn an_execute_breakpoint_comes_before_the_instruction() {
             let mut memory = with_image(code, image);
             let untouched = memory.clone();
             let mut stepped = context.clone();
-            let pending = match begin(&mut stepped, &mut memory, &system()) {
-                Begun::Armed(pending) => pending,
-                // It was carried out, and there is nothing left that could fault or hit.
-                Begun::Completed if model == Model::SetInterrupt => continue,
-                other @ (Begun::Completed
-                | Begun::LoadedIdt(_)
-                | Begun::Exception(_)
-                | Begun::Impossible(_)) => panic!("{code:x?}: {other:?}"),
-            };
+            let begun = begin(&mut stepped, &mut memory, &system());
+            let Some(pending) = armed(begun, code, model) else { continue };
             let status = Dr6::from_bits(Dr6::RESET.bits() | 1);
             assert_eq!(finish(pending, &mut stepped, &mut memory, status), Finished::Debug);
             assert_eq!(state(&stepped), state(&context), "{code:x?}");

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use tetrarch_tests::poll;
 use tetrarch_tests::rsp::{Said, frame};
 
-use crate::bench::{ATTACHED, errno, stopped};
+use crate::bench::{ATTACHED, Bench, errno, stopped};
 use crate::symbols::address;
 
 /// The PacketSize that the stub declares, less `$`, `#` and the two digits.
@@ -142,14 +142,20 @@ fn other_bytes_than_a_refusal_do_not_make_a_reply_come_again() -> Result<()> {
     })
 }
 
+/// Lets the target run, interrupts it, and hears the stop reply without acknowledging it.
+fn interrupted(bench: &mut Bench) -> Result<Said> {
+    bench.client.send("vCont;c")?;
+    bench.wait_for_turns()?;
+    bench.client.send_bytes(b"\x03")?;
+    let reply = Said::Packet(ATTACHED.to_owned());
+    bench.hear(&reply)?;
+    Ok(reply)
+}
+
 #[test]
 fn a_stop_reply_that_is_refused_comes_again() -> Result<()> {
     stopped(|bench| {
-        bench.client.send("vCont;c")?;
-        bench.wait_for_turns()?;
-        bench.client.send_bytes(b"\x03")?;
-        let reply = Said::Packet(ATTACHED.to_owned());
-        bench.hear(&reply)?;
+        let reply = interrupted(bench)?;
         bench.client.send_bytes(b"-")?;
         bench.hear(&reply)?;
         bench.client.send_bytes(b"+")?;
@@ -211,11 +217,7 @@ fn ctrl_c_on_a_stopped_target_is_kept_for_the_next_resume() -> Result<()> {
 #[test]
 fn ctrl_c_pressed_again_brings_a_stop_reply_that_was_not_acknowledged() -> Result<()> {
     stopped(|bench| {
-        bench.client.send("vCont;c")?;
-        bench.wait_for_turns()?;
-        bench.client.send_bytes(b"\x03")?;
-        let reply = Said::Packet(ATTACHED.to_owned());
-        bench.hear(&reply)?;
+        let reply = interrupted(bench)?;
         // The client has not heard it, and its user tries again.
         bench.client.send_bytes(b"\x03\x03")?;
         bench.hear(&reply)?;
