@@ -2,16 +2,16 @@
 //!
 //! A MOV to a debug register serialises, and under a hypervisor each access may be an exit.
 //! So every write goes through here and is remembered, nothing is ever read back, and the
-//! way to the next state is [planned](plan) before anything is written.
+//! way to the next state is [planned](transition) before anything is written.
 
 use crate::dr::{Dr7, Slot, Window};
 use crate::machine::DebugRegisters;
 
-mod plan;
 #[cfg(test)]
 mod tests;
+mod transition;
 
-pub use plan::{DebugWrite, Plan, plan};
+pub use transition::{DebugWrite, Transition, transition};
 
 /// What the registers of one CPU hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,9 +62,9 @@ impl Bank {
         live
     }
 
-    /// Carries a plan out, and keeps the record after each write.
-    pub(crate) fn apply(&mut self, plan: &Plan, registers: &mut impl DebugRegisters) {
-        for write in plan.writes() {
+    /// Carries a transition out, and keeps the record after each write.
+    pub(crate) fn apply(&mut self, transition: &Transition, registers: &mut impl DebugRegisters) {
+        for write in transition.writes() {
             self.write(*write, registers);
         }
     }

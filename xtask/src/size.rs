@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_name_tells_whose_it_is() {
         for (name, share) in [
-            ("tetrarch::bank::plan", Share::Library),
+            ("tetrarch::bank::transition", Share::Library),
             ("<tetrarch_x86::stub::Stub<_> as Trait>::handle", Share::Library),
             ("<&mut gdbstub::X as core::fmt::Write>::write_str", Share::Library),
             ("demo::guards::STUB", Share::Library),

@@ -93,14 +93,14 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
                 .any(|own| own == *window)
     }
 
-    fn plan(&self, cpu: CpuId) -> bank::Plan {
-        bank::plan(self.bank(cpu), &self.wanted(cpu), &self.held_windows(cpu))
+    fn transition(&self, cpu: CpuId) -> bank::Transition {
+        bank::transition(self.bank(cpu), &self.wanted(cpu), &self.held_windows(cpu), 4)
     }
 
     /// What each slot of `cpu` will hold when it runs, or holds if it does and nothing was
     /// claimed or released since it resumed.
     pub fn assignment(&self, cpu: CpuId) -> [Option<Window>; 4] {
-        *self.plan(cpu).placement()
+        *self.transition(cpu).placement()
     }
 
     /// Turns all breakpoints off for a stop, on the CPU that calls. Returns what was live,
@@ -114,14 +114,15 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
 
     /// Arms what is wanted on the CPU that calls, in the fewest writes (promise 9).
     pub fn resume(&mut self, cpu: CpuId, registers: &mut impl DebugRegisters) {
-        let plan = self.plan(cpu);
+        let transition = self.transition(cpu);
         let index = cpu.index();
         let (Some(bank), Some(armed)) = (self.banks.get_mut(index), self.armed.get_mut(index))
         else {
             return;
         };
-        bank.apply(&plan, registers);
-        for ((slot, before), after) in Slot::ALL.into_iter().zip(armed).zip(plan.placement()) {
+        bank.apply(&transition, registers);
+        for ((slot, before), after) in Slot::ALL.into_iter().zip(armed).zip(transition.placement())
+        {
             if let Some(window) = after.filter(|_| before != after) {
                 event::emit(&Event::Armed { cpu, slot, window: &window });
             }

@@ -1,4 +1,4 @@
-//! The plan against a breadth-first search over all sequences of writes (promise 9).
+//! The transition against a breadth-first search over all sequences of writes (promise 9).
 
 extern crate std;
 
@@ -103,7 +103,7 @@ fn fewer_would_do(bank: &Bank, wanted: &[Window], writes: usize) -> bool {
 
 /// Carries the plan out, and holds it to promise 9 on the way.
 fn check(bank: &Bank, wanted: &[Window], spare: &[Window]) -> usize {
-    let plan = plan(bank, wanted, spare);
+    let plan = transition(bank, wanted, spare, 4);
     let old = armed(bank);
     let mut state = *bank;
     for write in plan.writes() {
