@@ -39,13 +39,14 @@ impl Bank {
         self.control
     }
 
-    /// What `slot` watches, if it is on.
-    pub const fn armed(&self, slot: Slot) -> Option<Window> {
-        self.armed_under(self.control, slot)
+    /// The same addresses with another DR7.
+    pub const fn under(self, control: Dr7) -> Bank {
+        Bank { control, ..self }
     }
 
-    /// What `slot` watched while `control` was in DR7.
-    pub const fn armed_under(&self, control: Dr7, slot: Slot) -> Option<Window> {
+    /// What `slot` watches, if it is on.
+    pub const fn armed(&self, slot: Slot) -> Option<Window> {
+        let control = self.control;
         if control.is_armed(slot) {
             Some(Window::covered(self.address(slot), control.length(slot), control.condition(slot)))
         } else {
@@ -82,7 +83,7 @@ impl Bank {
         }
     }
 
-    fn has_armed(&self, window: Window) -> bool {
+    pub(crate) fn has_armed(&self, window: Window) -> bool {
         Slot::ALL.into_iter().any(|slot| self.armed(slot) == Some(window))
     }
 }

@@ -9,7 +9,9 @@
 use heapless::Vec;
 
 pub use crate::arbiter::Hit;
-use crate::arbiter::{Arbiter, Claim, CpuId, Handle, Owner, Region, Snapshot, Verdict, Window};
+use crate::arbiter::{
+    Arbiter, Claim, CpuId, Handle, Owner, PlanId, Region, Snapshot, Verdict, Window,
+};
 use crate::bank::Bank;
 use crate::dr::{Condition, Dr6, Dr7, Slot};
 use crate::event::{self, Event};
@@ -18,21 +20,39 @@ use crate::machine::Memory;
 #[cfg(test)]
 mod tests;
 
-/// The slots that hit, and what they watched: `live` is the DR7 that was in force when the
-/// exception came, `bank` has the addresses.
-pub fn attribute(dr6: Dr6, live: Dr7, bank: &Bank) -> impl Iterator<Item = (Slot, Window)> {
+/// What there was to be seen when a debug exception came: all that is needed to tell whose hit
+/// it was, also later, when the registers hold something else.
+///
+/// Usually `live` is the bank of the CPU and `plan` the one in force there. Who had to put the
+/// exception off, because it interrupted whoever has the arbiter, notes what the registers held
+/// then and the plan that was in force before the code that was interrupted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DebugException {
+    /// DR6, before it was written back to its reset value.
+    pub status: Dr6,
+    /// DR0–DR3, and DR7 before it was turned off.
+    pub live: Bank,
+    /// The plan that was in force.
+    pub plan: PlanId,
+}
+
+/// The slots that hit, and what they watched, by the registers that were `live` when the
+/// exception came.
+pub fn attribute(dr6: Dr6, live: &Bank) -> impl Iterator<Item = (Slot, Window)> {
     Slot::ALL
         .into_iter()
         .filter(move |slot| dr6.hit(*slot))
-        .filter_map(move |slot| bank.armed_under(live, slot).map(|window| (slot, window)))
+        .filter_map(move |slot| live.armed(slot).map(|window| (slot, window)))
 }
 
 /// What came of one debug exception.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Delivery<const CLAIMS: usize> {
-    /// The slots that hit. One that is in here but belonged to nobody was released since.
-    pub windows: Vec<(Slot, Window), 4>,
+    /// The slots that hit, as many as fit. One that is in here but belonged to nobody was
+    /// released since, or left armed for nobody ([`Switching::Lazy`](crate::arbiter::Switching)).
+    pub windows: Vec<(Slot, Window), 8>,
     /// The system owners that want to stop, in the order of their claims.
     pub stops: Vec<Stopped, 4>,
     /// How many more of them want it.
@@ -88,33 +108,40 @@ pub enum Change {
     Unknown,
 }
 
-impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
-    /// The slots of `cpu` that hit, and what they watched. See [`attribute`].
-    pub fn hits(&self, cpu: CpuId, dr6: Dr6, live: Dr7) -> impl Iterator<Item = (Slot, Window)> {
-        attribute(dr6, live, self.bank(cpu))
+impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: usize>
+    Arbiter<CLAIMS, CPUS, TASKS, SLOTS>
+{
+    /// A debug exception on `cpu` that has just come: with DR6 as it was read, and the DR7 that
+    /// was live.
+    pub fn exception(&self, cpu: CpuId, status: Dr6, live: Dr7) -> DebugException {
+        DebugException { status, live: self.bank(cpu).under(live), plan: self.in_force(cpu) }
     }
 
     /// The claims, in force on `cpu`, that a hit of this window belongs to.
     pub fn owners(&self, cpu: CpuId, window: Window) -> impl Iterator<Item = (Handle, &Claim)> {
-        self.claims().filter(move |(_, claim)| self.is_owner(claim, cpu, &window))
+        let plan = self.in_force(cpu);
+        self.claims().filter(move |(_, claim)| self.is_owner(claim, cpu, &window, plan))
     }
 
-    fn is_owner(&self, claim: &Claim, cpu: CpuId, window: &Window) -> bool {
-        !claim.is_held()
-            && claim.request().scope.applies(cpu, None)
-            && self.has_window(claim, window)
+    /// Whether the claim is in force, now or under the plan that was when the window hit.
+    fn is_owner(&self, claim: &Claim, cpu: CpuId, window: &Window, plan: PlanId) -> bool {
+        let Some(state) = self.cpu(cpu) else { return false };
+        let scope = claim.request().scope;
+        let applies = [state.current().task, state.at(plan).task]
+            .into_iter()
+            .any(|task| scope.applies(cpu, task));
+        applies && claim.is_live() && !state.is_stray(window) && self.has_window(claim, window)
     }
 
     /// Tells every owner of every slot that hit, counts, and brings the snapshots of the
-    /// windows that were hit up to date. `live` is what [`suspend`](Self::suspend) returned.
+    /// windows that were hit up to date: for each exception, if several were put off.
     ///
     /// All handlers of system owners have returned when this does: what stops in the
     /// debugger is decided by the caller, afterwards.
     pub fn deliver(
         &mut self,
         cpu: CpuId,
-        dr6: Dr6,
-        live: Dr7,
+        exceptions: &[DebugException],
         rip: usize,
         memory: &mut impl Memory,
     ) -> Delivery<CLAIMS> {
@@ -124,10 +151,24 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
             further_stops: 0,
             debugger: Vec::new(),
         };
-        for hit in self.hits(cpu, dr6, live) {
-            let pushed = delivery.windows.push(hit);
-            debug_assert!(pushed.is_ok(), "a fifth slot");
+        for exception in exceptions {
+            self.deliver_one(cpu, exception, rip, memory, &mut delivery);
         }
+        delivery
+    }
+
+    fn deliver_one(
+        &mut self,
+        cpu: CpuId,
+        exception: &DebugException,
+        rip: usize,
+        memory: &mut impl Memory,
+        delivery: &mut Delivery<CLAIMS>,
+    ) {
+        let slots: Vec<(Slot, Window), 4> = attribute(exception.status, &exception.live).collect();
+        // More than fit come only of several exceptions that were put off; the list is for
+        // saying that there were some, and owners are told all the same.
+        delivery.windows.extend(slots.iter().copied().take(8 - delivery.windows.len()));
         // By handle, because counting the hits changes the claims.
         let mut claims: Vec<Handle, CLAIMS> = Vec::new();
         for (handle, _) in self.claims() {
@@ -135,19 +176,24 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
             debug_assert!(pushed.is_ok(), "more claims than places");
         }
         for handle in &claims {
-            let windows = self.windows_hit(*handle, cpu, &delivery.windows);
+            let windows = self.windows_hit(*handle, cpu, &slots, exception.plan);
             if let Some(first) = windows.first() {
-                self.deliver_to(*handle, *first, &windows, (cpu, rip), memory, &mut delivery);
+                self.deliver_to(*handle, *first, &windows, (cpu, rip), memory, delivery);
             }
         }
-        delivery
     }
 
     /// Those of the slots' windows that belong to the claim.
-    fn windows_hit(&self, handle: Handle, cpu: CpuId, slots: &[(Slot, Window)]) -> Vec<Window, 4> {
+    fn windows_hit(
+        &self,
+        handle: Handle,
+        cpu: CpuId,
+        slots: &[(Slot, Window)],
+        plan: PlanId,
+    ) -> Vec<Window, 4> {
         let mut windows = Vec::new();
         for (_, window) in slots {
-            if self.get(handle).is_some_and(|claim| self.is_owner(claim, cpu, window)) {
+            if self.get(handle).is_some_and(|claim| self.is_owner(claim, cpu, window, plan)) {
                 let pushed = windows.push(*window);
                 debug_assert!(pushed.is_ok(), "a fifth slot");
             }
@@ -164,6 +210,7 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
         memory: &mut impl Memory,
         delivery: &mut Delivery<CLAIMS>,
     ) {
+        self.count_hit(cpu, handle);
         let Some(claim) = self.table.get_mut(handle) else {
             return;
         };
@@ -171,7 +218,6 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
         let (region, condition) = (request.region, request.condition);
         let old = *claim.snapshot();
         let new = Snapshot::take(&region, condition, memory);
-        claim.hits = claim.hits.saturating_add(1);
         for window in windows {
             claim.snapshot.renew(&region, window, &new);
         }
@@ -179,8 +225,8 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
         match request.owner {
             Owner::Debugger => {
                 let change = change(&region, windows, &old, &new);
-                let pushed = delivery.debugger.push(DebuggerHit { handle, window: first, change });
-                debug_assert!(pushed.is_ok(), "a claim was hit twice");
+                // Full only if several exceptions were put off, and then it is in there.
+                let _ = delivery.debugger.push(DebuggerHit { handle, window: first, change });
             }
             Owner::System(owner) => {
                 let hits = claim.hits();

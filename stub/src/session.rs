@@ -140,14 +140,14 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     ///
     /// On [`Next::Stay`] the target stays stopped until [`receive`](Self::receive) says
     /// otherwise.
-    pub fn stopped<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    pub fn stopped<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
         cause: Cause<'_>,
     ) -> Next {
         match cause {
-            Cause::Debug { status, live } => self.debug_exception(arbiter, machine, status, live),
+            Cause::Debug(exceptions) => self.debug_exception(arbiter, machine, exceptions),
             Cause::Breakpoint => self.breakpoint(arbiter, machine),
             Cause::Packet => self.visit(arbiter, machine),
             Cause::Fault(Fault { signal, .. }) => {
@@ -170,9 +170,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// A byte has arrived while the target is stopped.
-    pub fn receive<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    pub fn receive<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
         byte: u8,
     ) -> Next {
@@ -242,9 +242,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     ///
     /// For hand-off, when nobody will be there to answer it. It is also what happens on detach
     /// and when a new client comes.
-    pub fn close<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    pub fn close<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) {
         self.debugger.clear(arbiter, machine);

@@ -13,8 +13,7 @@ use gdbstub::target::ext::breakpoints::WatchKind;
 use heapless::String;
 use num_traits::PrimInt;
 
-use crate::dr::{Dr6, Dr7};
-use crate::hit::Stopped;
+use crate::hit::{DebugException, Stopped};
 use crate::watch::{Kind, Report};
 
 /// How many bytes a line about a stop has at the most; what does not fit is cut off.
@@ -26,13 +25,11 @@ pub type StopText = String<LINE>;
 /// What brought the machine into the stub.
 #[derive(Clone, Copy, Debug)]
 pub enum Cause<'a> {
-    /// #DB: DR6 as it was read, and the DR7 that was live when the exception came.
-    Debug {
-        /// DR6, before it was written back to its reset value.
-        status: Dr6,
-        /// DR7, before it was turned off for the stop.
-        live: Dr7,
-    },
+    /// #DB.
+    ///
+    /// Several, if some were put off; none, if there is nothing to say and the target goes on
+    /// with what it was doing.
+    Debug(&'a [DebugException]),
     /// #BP: an INT3 was executed; the program counter is after it.
     Breakpoint,
     /// An exception that the firmware cannot have wanted.
@@ -148,7 +145,7 @@ pub(crate) fn by(reason: Reason, cause: &Cause<'_>) -> StopText {
         Cause::Nmi => write!(line, "stopped by an NMI"),
         Cause::Interrupt => write!(line, "interrupted by the debugger"),
         Cause::Packet => write!(line, "stopped because a debugger attached"),
-        Cause::Breakpoint | Cause::Debug { .. } => return by_trap(reason),
+        Cause::Breakpoint | Cause::Debug(_) => return by_trap(reason),
     };
     text
 }

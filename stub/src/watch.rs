@@ -88,9 +88,9 @@ impl WatchBook {
 
     /// A `Z` packet. Asking twice for the same thing is one request.
     #[expect(clippy::result_large_err, reason = "the arbiter's figures, without allocation")]
-    pub fn insert<const CLAIMS: usize, const CPUS: usize>(
+    pub fn insert<const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        claims: &mut Arbiter<CLAIMS, CPUS>,
+        claims: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         memory: &mut impl Memory,
         kind: Kind,
         region: Region,
@@ -111,9 +111,9 @@ impl WatchBook {
     }
 
     /// A `z` packet. What was never asked for is gone already, so there is no error.
-    pub fn remove<const CLAIMS: usize, const CPUS: usize>(
+    pub fn remove<const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         kind: Kind,
         region: Region,
     ) {

@@ -4,20 +4,22 @@
 //! by itself, then whether there is room, and only then the table is touched. So a refusal
 //! leaves no trace, and a change of a claim cannot lose the old one.
 
-use super::claim::{Handle, Handler, Request, Scope, Tenure};
+use super::claim::{Handle, Handler, Request, Tenure};
 use super::config::IoBreakpoints;
-use super::region::Region;
-use super::rejection::{Feature, Rejection};
+use super::rejection::Rejection;
 use super::snapshot::Snapshot;
-use super::{Arbiter, Claim};
+use super::table::Standing;
+use super::{Arbiter, Claim, Stale};
 use crate::dr::Condition;
 use crate::event::{self, Event};
 
-impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
+impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: usize>
+    Arbiter<CLAIMS, CPUS, TASKS, SLOTS>
+{
     /// Makes a claim, or refuses it and changes nothing (promises 1 to 3).
     ///
     /// A request of the debugger that equals one of its claims is that claim (promise 4):
-    /// its handle is returned, and if it was held it is in force again. If there is no room,
+    /// its handle is returned, and if it was held or disabled it is in force again. If there is no room,
     /// a new claim of the debugger takes the place of held ones, the oldest first and as few
     /// as necessary (promise 5).
     pub fn claim(&mut self, request: Request, handler: Handler) -> Result<Handle, Rejection> {
@@ -39,22 +41,28 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
         self.check(&request)?;
         let displaced = self.make_room(&request, None)?;
         self.remove_all(&displaced);
-        self.table.insert(Claim::new(request, handler)).ok_or(Rejection::TableFull(CLAIMS))
+        let inserted = self.table.insert(Claim::new(request, handler));
+        let handle = inserted.ok_or(Rejection::TableFull(CLAIMS))?;
+        self.forget_counts(handle);
+        self.replan();
+        Ok(handle)
     }
 
-    /// Moves a claim to another region and condition, under the same handle, or refuses and
-    /// leaves it as it was (promise 6). Windows that it gives up are at its disposal.
+    /// Changes a claim in place, under the same handle, or refuses and leaves it as it was
+    /// (promise 6): its region, condition, scope or tenure, but not its owner. What it gives up
+    /// by that is at its disposal.
     ///
-    /// Its count of hits goes on; what its region held is forgotten until
-    /// [`remember`](Self::remember) or [`refresh_snapshots`](Self::refresh_snapshots).
+    /// Its counts go on; what its region held is forgotten until [`remember`](Self::remember)
+    /// or [`refresh_snapshots`](Self::refresh_snapshots). A flexible claim with another window
+    /// waits for its turn.
     pub fn modify(
         &mut self,
         handle: Handle,
-        region: Region,
-        condition: Condition,
+        change: impl FnOnce(Request) -> Request,
     ) -> Result<(), Rejection> {
         let claim = self.table.get(handle).filter(|claim| !claim.is_held());
-        let request = Request { region, condition, ..claim.ok_or(Rejection::StaleHandle)?.request };
+        let before = claim.ok_or(Rejection::StaleHandle)?.request;
+        let request = Request { owner: before.owner, ..change(before) };
         let result = self.modify_to(handle, request);
         match &result {
             Ok(()) => event::emit(&Event::ClaimAccepted { handle, request: &request }),
@@ -84,22 +92,34 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
             claim.request = request;
             claim.snapshot = Snapshot::EMPTY;
         }
+        self.replan();
+        Ok(())
+    }
+
+    /// Switches a claim off and keeps its place: nobody else gets it, and
+    /// [`enable`](Self::enable) never fails for want of room. A flexible claim leaves the
+    /// queue, and its time stands still.
+    pub fn disable(&mut self, handle: Handle) -> Result<(), Stale> {
+        self.set_standing(handle, Standing::Disabled)
+    }
+
+    /// Puts a claim that was switched off in force again. A flexible one queues up anew.
+    pub fn enable(&mut self, handle: Handle) -> Result<(), Stale> {
+        self.set_standing(handle, Standing::Live)
+    }
+
+    /// A held claim is one that its owner has released.
+    fn set_standing(&mut self, handle: Handle, standing: Standing) -> Result<(), Stale> {
+        let claim = self.table.get_mut(handle).filter(|claim| !claim.is_held());
+        claim.ok_or(Stale)?.standing = standing;
+        self.replan();
         Ok(())
     }
 
     /// What can be said of a request without looking at other claims.
     fn check(&self, request: &Request) -> Result<(), Rejection> {
-        match request.tenure {
-            Tenure::Pinned => {}
-            Tenure::Flexible => return Err(Rejection::NotSupportedYet(Feature::Flexible)),
-        }
-        match request.scope {
-            Scope::AllCpus => {}
-            Scope::Cpu(cpu) if cpu.index() < CPUS => {}
-            Scope::Cpu(cpu) => return Err(Rejection::NoSuchCpu(cpu)),
-            Scope::Task(_) | Scope::TaskOnCpu(_, _) => {
-                return Err(Rejection::NotSupportedYet(Feature::TaskScope));
-            }
+        if let Some(cpu) = request.scope.cpu().filter(|cpu| cpu.index() >= CPUS) {
+            return Err(Rejection::NoSuchCpu(cpu));
         }
         match (request.condition, self.config.io) {
             (Condition::Execute, _) if request.region.length() != 1 => {
@@ -110,6 +130,11 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
                 return Err(Rejection::PortRange);
             }
             (Condition::Execute | Condition::Write | Condition::ReadWrite | Condition::Io, _) => {}
+        }
+        let windows = self.config.widest.for_condition(request.condition);
+        match (request.tenure, request.region.window_count(windows)) {
+            (Tenure::Pinned, _) | (Tenure::Flexible, 1) => {}
+            (Tenure::Flexible, count) => return Err(Rejection::FlexibleWindows(count)),
         }
         match self.protection(request) {
             Some(name) => Err(Rejection::Protected(name)),

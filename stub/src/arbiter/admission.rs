@@ -31,8 +31,16 @@ use crate::dr::Window;
 #[cfg(test)]
 pub(super) mod tests;
 
-/// Number of slots.
-const SLOTS: usize = 4;
+/// More slots no CPU has.
+const MOST: usize = 4;
+
+/// What there is to give away: CPUs, and slots on each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Extent {
+    pub cpus: usize,
+    /// At most four.
+    pub slots: usize,
+}
 
 /// A CPU and the task it runs, if it runs one that is named by a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,8 +82,8 @@ impl Tally {
     }
 
     /// Whether the formula holds.
-    pub(super) fn fits(&self, config: &Config, flexible: Flexible) -> bool {
-        self.demand(config, flexible) <= SLOTS
+    pub(super) fn fits(&self, slots: usize, config: &Config, flexible: Flexible) -> bool {
+        self.demand(config, flexible) <= slots
     }
 
     /// The same with so many more windows that nobody else needs.
@@ -101,7 +109,7 @@ fn tally<'a>(
     context: Context,
     config: &Config,
 ) -> Option<Tally> {
-    let mut windows: Vec<(Window, Users), SLOTS> = Vec::new();
+    let mut windows: Vec<(Window, Users), MOST> = Vec::new();
     for request in requests {
         if request.tenure != Tenure::Pinned || !request.scope.applies(context.cpu, context.task) {
             continue;
@@ -150,12 +158,13 @@ fn contexts<'a>(
 /// The first context, if any, in which the requests do not fit.
 pub(super) fn first_misfit<'a>(
     requests: impl Iterator<Item = &'a Request> + Clone,
-    cpus: usize,
+    extent: Extent,
     config: &Config,
 ) -> Option<Context> {
-    contexts(requests.clone(), cpus).find(|context| {
+    contexts(requests.clone(), extent.cpus).find(|context| {
         let flexible = flexible(requests.clone(), context.cpu);
-        !tally(requests.clone(), *context, config).is_some_and(|tally| tally.fits(config, flexible))
+        !tally(requests.clone(), *context, config)
+            .is_some_and(|tally| tally.fits(extent.slots, config, flexible))
     })
 }
 
@@ -166,36 +175,52 @@ pub(super) struct Room {
     pub available: usize,
     /// How many more slots are unused in the context that has least room.
     pub kept: usize,
-    /// That context's CPU.
-    pub cpu: CpuId,
+    /// That context.
+    pub context: Context,
 }
 
 /// How many claims of one new window each `class` could still make in `scope`, given that
-/// the requests fit.
+/// the requests fit. For a flexible claim, how many slots are there to be kept for it.
 pub(super) fn room<'a>(
     requests: impl Iterator<Item = &'a Request> + Clone,
-    cpus: usize,
+    extent: Extent,
     config: &Config,
     class: Class,
     scope: Scope,
+    tenure: Tenure,
 ) -> Room {
     let mut least: Option<Room> = None;
-    for context in contexts(requests.clone(), cpus) {
-        // A scope that follows a task reaches contexts of that task, which may be new.
-        let task = scope.task().or(context.task);
-        let context = Context { task, ..context };
-        if !scope.applies(context.cpu, context.task) {
-            continue;
-        }
+    for context in contexts(requests.clone(), extent.cpus) {
+        let Some(context) = reached(context, scope, tenure) else { continue };
         let flexible = flexible(requests.clone(), context.cpu);
         let tally = tally(requests.clone(), context, config).unwrap_or_default();
-        let fits = |count: &usize| tally.with_fresh(class, *count).fits(config, flexible);
-        let available = (1..=SLOTS).take_while(fits).count();
+        let available = match tenure {
+            Tenure::Pinned => (1..=extent.slots)
+                .take_while(|count| {
+                    tally.with_fresh(class, *count).fits(extent.slots, config, flexible)
+                })
+                .count(),
+            Tenure::Flexible => extent.slots.saturating_sub(tally.demand(config, Flexible::Absent)),
+        };
         let used = tally.debugger_only + tally.system_only + tally.both;
         if least.is_none_or(|least| available < least.available) {
-            let kept = SLOTS.saturating_sub(used + available);
-            least = Some(Room { available, kept, cpu: context.cpu });
+            let kept = extent.slots.saturating_sub(used + available);
+            least = Some(Room { available, kept, context });
         }
     }
-    least.unwrap_or(Room { available: 0, kept: 0, cpu: CpuId(0) })
+    let nowhere = Context { cpu: CpuId(0), task: None };
+    least.unwrap_or(Room { available: 0, kept: 0, context: nowhere })
+}
+
+/// The context as a claim of this scope finds it, if it counts there at all.
+fn reached(context: Context, scope: Scope, tenure: Tenure) -> Option<Context> {
+    match tenure {
+        Tenure::Pinned => {
+            // A scope that follows a task reaches contexts of that task, which may be new.
+            let context = Context { task: scope.task().or(context.task), ..context };
+            scope.applies(context.cpu, context.task).then_some(context)
+        }
+        // What is kept for flexible claims is kept whatever the task.
+        Tenure::Flexible => scope.cpu().is_none_or(|cpu| cpu == context.cpu).then_some(context),
+    }
 }

@@ -3,7 +3,7 @@
 //! A claim is a live request. It is named by a handle that carries a generation, so that
 //! a handle kept too long is refused instead of naming somebody else's claim.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 use super::region::Region;
 use crate::dr::{Condition, Window};
@@ -24,6 +24,12 @@ impl CpuId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TaskId(pub u32);
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task {}", self.0)
+    }
+}
 
 /// Which side of the reservations an owner is on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -126,12 +132,15 @@ impl Scope {
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The longest has 28 characters.
+        let mut text = heapless::String::<32>::new();
         match self {
-            Scope::AllCpus => f.pad("all cpus"),
-            Scope::Cpu(cpu) => write!(f, "cpu {}", cpu.0),
-            Scope::Task(task) => write!(f, "task {}", task.0),
-            Scope::TaskOnCpu(task, cpu) => write!(f, "task {} on cpu {}", task.0, cpu.0),
-        }
+            Scope::AllCpus => text.write_str("all cpus"),
+            Scope::Cpu(cpu) => write!(text, "cpu {}", cpu.0),
+            Scope::Task(task) => write!(text, "{task}"),
+            Scope::TaskOnCpu(task, cpu) => write!(text, "{task} on cpu {}", cpu.0),
+        }?;
+        f.pad(&text)
     }
 }
 
@@ -141,7 +150,7 @@ impl fmt::Display for Scope {
 pub enum Tenure {
     /// Armed whenever its scope runs, from the claim to the release.
     Pinned,
-    /// Takes turns in the slots that nobody uses.
+    /// Takes turns in the slots that no pinned claim has, with one window.
     Flexible,
 }
 
@@ -164,6 +173,11 @@ impl Request {
     /// A guaranteed claim on every CPU: what nearly everybody wants.
     pub const fn pinned(owner: Owner, region: Region, condition: Condition) -> Request {
         Request { owner, region, condition, scope: Scope::AllCpus, tenure: Tenure::Pinned }
+    }
+
+    /// A claim that takes turns, on every CPU: for counting, see [`Count`](super::Count).
+    pub const fn flexible(owner: Owner, region: Region, condition: Condition) -> Request {
+        Request { owner, region, condition, scope: Scope::AllCpus, tenure: Tenure::Flexible }
     }
 
     /// The same request, elsewhere.

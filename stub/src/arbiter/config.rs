@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::claim::CpuId;
 use super::region::Widest;
 
 /// How many slots are promised to each side even while it uses fewer; at most 4 in sum.
@@ -71,6 +72,17 @@ pub enum IoBreakpoints {
     Unavailable,
 }
 
+/// What becomes of a task's registers when a task without claims follows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Switching {
+    /// They are disarmed: no hit of another task's window ever comes.
+    Exact,
+    /// They stay as they are, and a stray hit is dropped: no write on the way to a task
+    /// without claims, fewer on the way back, and an exception for each stray hit.
+    Lazy,
+}
+
 /// What the arbiter goes by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -81,14 +93,17 @@ pub struct Config {
     pub widest: Widest,
     /// Whether CR4.DE is set on every CPU.
     pub io: IoBreakpoints,
+    /// How tasks without claims are switched to.
+    pub switching: Switching,
 }
 
 impl Config {
-    /// No reservations, a 64-bit CPU, CR4.DE clear as after reset.
+    /// No reservations, a 64-bit CPU, CR4.DE clear as after reset, exact switches.
     pub const DEFAULT: Config = Config {
         reservations: Reservations::NONE,
         widest: Widest::Eight,
         io: IoBreakpoints::Unavailable,
+        switching: Switching::Exact,
     };
 }
 
@@ -97,6 +112,55 @@ impl Default for Config {
         Config::DEFAULT
     }
 }
+
+/// What a CPU that comes online can do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Ability {
+    /// The widest window that it supports.
+    pub widest: Widest,
+    /// Whether its CR4.DE is set.
+    pub io: IoBreakpoints,
+}
+
+impl Ability {
+    /// Whether it can arm whatever may be claimed under this configuration.
+    pub(super) fn suffices_for(self, config: &Config) -> Result<(), StartError> {
+        match (self.widest, config.widest) {
+            (Widest::Four, Widest::Eight) => return Err(StartError::Narrow),
+            (Widest::Four | Widest::Eight, Widest::Four) | (Widest::Eight, Widest::Eight) => {}
+        }
+        match (self.io, config.io) {
+            (IoBreakpoints::Unavailable, IoBreakpoints::Available) => Err(StartError::NoIo),
+            (IoBreakpoints::Available, _)
+            | (IoBreakpoints::Unavailable, IoBreakpoints::Unavailable) => Ok(()),
+        }
+    }
+}
+
+/// Why a CPU cannot come online with the claims that there are or may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum StartError {
+    /// The arbiter has no place for a CPU with this number.
+    NoSuchCpu(CpuId),
+    /// Windows of eight bytes are in use, and it does not support them.
+    Narrow,
+    /// I/O breakpoints are in use, and its CR4.DE is clear.
+    NoIo,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::NoSuchCpu(cpu) => write!(f, "there is no place for cpu {}", cpu.0),
+            StartError::Narrow => f.write_str("the cpu has no windows of 8 bytes, others have"),
+            StartError::NoIo => f.write_str("the cpu has CR4.DE clear, others have it set"),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
 
 /// The configuration cannot change while there are claims: they were admitted under it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -10,7 +10,7 @@
 use core::fmt;
 
 use super::admission;
-use super::claim::{Class, Handle, Handler, Request};
+use super::claim::{Class, Handle, Handler, Request, TaskId, Tenure};
 use super::table::Standing;
 use super::{Arbiter, Displaced, Rejection, Shortage};
 use crate::event::{self, Event};
@@ -36,7 +36,9 @@ impl fmt::Display for HoldError {
 
 impl core::error::Error for HoldError {}
 
-impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
+impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: usize>
+    Arbiter<CLAIMS, CPUS, TASKS, SLOTS>
+{
     /// Releases one of the debugger's claims when the deferrals end; until then it is held.
     /// Holding what is held changes nothing.
     pub fn hold(&mut self, handle: Handle) -> Result<(), HoldError> {
@@ -45,10 +47,13 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
         match (claim.request.owner.class(), claim.standing) {
             (Class::System, _) => return Err(HoldError::NotTheDebuggers),
             (Class::Debugger, Standing::Held(_)) => return Ok(()),
-            (Class::Debugger, Standing::Live) => claim.standing = Standing::Held(number),
+            (Class::Debugger, Standing::Live | Standing::Disabled) => {
+                claim.standing = Standing::Held(number);
+            }
         }
         event::emit(&Event::ClaimHeld { handle, request: &claim.request });
         self.next_held = number.wrapping_add(1);
+        self.replan();
         Ok(())
     }
 
@@ -59,6 +64,7 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
             self.remove(handle);
         }
         self.next_held = 0;
+        self.replan();
     }
 
     /// Puts a claim in force, held or not. It was counted all the time, so it fits.
@@ -67,6 +73,7 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
             claim.standing = Standing::Live;
             claim.handler = handler;
         }
+        self.replan();
     }
 
     /// Finds out which held claims must go so that `request` fits in, in place of the claim
@@ -109,8 +116,11 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
             .iter()
             .filter(|(handle, _)| Some(*handle) != replaced && !displaced.contains(handle));
         let requests = others.map(|(_, claim)| &claim.request).chain(core::iter::once(request));
-        if admission::first_misfit(requests, CPUS, &self.config).is_some() {
+        if admission::first_misfit(requests.clone(), Self::EXTENT, &self.config).is_some() {
             return Err(Rejection::Full(self.shortage(request, replaced)));
+        }
+        if count_tasks(requests) > TASKS {
+            return Err(Rejection::TooManyTasks(TASKS));
         }
         let places = self.table.vacancies() + displaced.len() + usize::from(replaced.is_some());
         if places > 0 { Ok(()) } else { Err(Rejection::TableFull(CLAIMS)) }
@@ -118,7 +128,7 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
 
     fn oldest_held_not_in(&self, displaced: &Displaced<CLAIMS>) -> Option<Handle> {
         let held = self.table.iter().filter_map(|(handle, claim)| match claim.standing {
-            Standing::Live => None,
+            Standing::Live | Standing::Disabled => None,
             Standing::Held(number) => Some((number, handle)),
         });
         let left = held.filter(|(_, handle)| !displaced.contains(handle));
@@ -132,16 +142,30 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
             Some(*handle) != replaced && (class == Class::System || !claim.is_held())
         });
         let requests = others.map(|(_, claim)| &claim.request);
-        let room = admission::room(requests, CPUS, &self.config, class, request.scope);
+        let Request { scope, tenure, region, condition, .. } = *request;
+        let room = admission::room(requests, Self::EXTENT, &self.config, class, scope, tenure);
+        let needed = match tenure {
+            Tenure::Pinned => region.window_count(self.config.widest.for_condition(condition)),
+            Tenure::Flexible => usize::from(self.config.reservations.flexible()),
+        };
         Shortage {
             class,
-            cpu: room.cpu,
-            needed: request
-                .region
-                .window_count(self.config.widest.for_condition(request.condition)),
+            tenure,
+            cpu: room.context.cpu,
+            task: room.context.task,
+            needed,
             available: room.available,
             kept: room.kept,
-            holders: self.holders(room.cpu),
+            holders: self.holders(room.context),
         }
     }
+}
+
+/// How many different tasks the requests name.
+fn count_tasks<'a>(requests: impl Iterator<Item = &'a Request> + Clone) -> usize {
+    let tasks = requests.filter_map(|request| request.scope.task());
+    let is_first = |(index, task): &(usize, TaskId)| {
+        !tasks.clone().take(*index).any(|earlier| earlier == *task)
+    };
+    tasks.clone().enumerate().filter(is_first).count()
 }

@@ -6,9 +6,11 @@
 //! fit is refused at once, as a whole, with the reason, and changes nothing.
 //!
 //! The parts: a [`Region`] is cut into windows (`region`); `admission` decides whether they
-//! fit, from the claims that are live (`table`) and nothing else; `placement` chooses slots
-//! at the last moment, when a CPU resumes, and hands them to [`bank`](crate::bank) to be
-//! written; `report` shows it all to people. Whose hit it was is found in
+//! fit, from the claims that are live (`table`) and nothing else; `plan` works out what each
+//! CPU arms for each task, and whose turn it is among the claims that take turns; `switch`
+//! goes from one plan to another; `placement` chooses slots at the last moment, when a CPU
+//! resumes or switches, and hands them to [`bank`](crate::bank) to be written; `count` is what
+//! the turns have seen; `report` shows it all to people. Whose hit it was is found in
 //! [`hit`](crate::hit). Nothing here knows of a debugger's protocol.
 //!
 //! ```
@@ -37,6 +39,35 @@
 //! );
 //! arbiter.release(handle).unwrap();
 //! ```
+//!
+//! With tasks: each has a stack guard, and carries the number of its plan.
+//!
+//! ```
+//! # use tetrarch::arbiter::{self, Arbiter, Condition, Config, Owner, PlanId, Region, Request};
+//! # use tetrarch::arbiter::{CpuId, Scope, TaskId};
+//! # use tetrarch::dr::{Dr7, Slot};
+//! # use tetrarch::machine::DebugRegisters;
+//! # struct Registers(usize);
+//! # impl DebugRegisters for Registers {
+//! #     fn write_address(&mut self, _: Slot, _: usize) { self.0 += 1 }
+//! #     fn write_control(&mut self, _: Dr7) { self.0 += 1 }
+//! # }
+//! # let mut registers = Registers(0);
+//! // Sixteen claims, one CPU, eight tasks with claims.
+//! let mut arbiter: Arbiter<16, 1, 8> = Arbiter::new(Config::DEFAULT);
+//! let plans = [(TaskId(1), 0x8000), (TaskId(2), 0x9000)].map(|(task, stack)| {
+//!     let end = Region::new(stack, 8).unwrap();
+//!     let guard = Request::pinned(Owner::System("stack-guard"), end, Condition::Write);
+//!     arbiter.claim(guard.on(Scope::Task(task)), arbiter::stop).unwrap();
+//!     arbiter.plan_of(task)
+//! });
+//! let cpu = CpuId(0);
+//! for now in 0..10 {
+//!     arbiter.switch_to(cpu, plans[now % 2], now as u64, &mut registers);
+//! }
+//! // DR0 and DR7 once, and DR0 at each further switch.
+//! assert_eq!(registers.0, 2 + 9);
+//! ```
 
 #![expect(clippy::result_large_err, reason = "a refusal carries its figures, without allocation")]
 
@@ -44,13 +75,16 @@ mod acceptance;
 mod admission;
 mod claim;
 mod config;
+mod count;
 mod deferral;
 mod placement;
+mod plan;
 mod protect;
 mod region;
 mod rejection;
 mod report;
 mod snapshot;
+mod switch;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -59,36 +93,47 @@ pub use claim::{
     Class, CpuId, Handle, Handler, Hit, Owner, Request, Scope, TaskId, Tenure, Verdict, carry_on,
     stop,
 };
-pub use config::{ClaimsLive, Config, IoBreakpoints, Reservations, TooManyReserved};
+pub use config::{
+    Ability, ClaimsLive, Config, IoBreakpoints, Reservations, StartError, Switching,
+    TooManyReserved,
+};
+pub use count::{Count, Spread};
 pub use deferral::HoldError;
+pub use plan::PlanId;
 pub use protect::{Against, PROTECTED_RANGES, ProtectError, Protected};
 pub use region::{Region, RegionError, Widest, Windows};
-pub use rejection::{Feature, Holder, HolderState, Rejection, Shortage};
-pub use report::{Row, SlotState, Table};
+pub use rejection::{Holder, HolderState, Rejection, Shortage};
+pub use report::{Row, SlotState, Table, TaskList};
 pub use snapshot::Snapshot;
+pub use switch::Task;
 pub use table::{Claim, Stale};
 
 pub use crate::dr::{Condition, Window};
 
 use heapless::Vec;
 
-use crate::bank::Bank;
 use crate::event::{self, Event};
 
-/// The arbiter: at most `CLAIMS` claims, on CPUs 0 up to `CPUS`.
+/// The arbiter: at most `CLAIMS` claims, on CPUs 0 up to `CPUS`, for so many `TASKS` at a time
+/// as have claims of their own, in the first `SLOTS` slots of each CPU.
 ///
 /// It has no lock and no access to any register of its own; whoever owns it sees to both.
 /// A CPU follows a change of the claims when it next goes through
-/// [`resume`](Self::resume).
+/// [`resume`](Self::resume) or [`switch_to`](Self::switch_to). A task runs on a CPU from the
+/// call of `switch_to` with its plan to the next one.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq))]
-pub struct Arbiter<const CLAIMS: usize, const CPUS: usize> {
+pub struct Arbiter<
+    const CLAIMS: usize,
+    const CPUS: usize,
+    const TASKS: usize = 0,
+    const SLOTS: usize = 4,
+> {
     config: Config,
     pub(crate) table: table::Table<CLAIMS>,
     protected: Vec<Protected, PROTECTED_RANGES>,
-    banks: [Bank; CPUS],
-    /// What each CPU was last armed with: only a difference is an event.
-    armed: [[Option<Window>; 4]; CPUS],
+    tasks: switch::Tasks<TASKS>,
+    cpus: [switch::Cpu<CLAIMS, TASKS, SLOTS>; CPUS],
     /// The number of the next deferred release, to know which is the oldest.
     next_held: u32,
 }
@@ -96,15 +141,20 @@ pub struct Arbiter<const CLAIMS: usize, const CPUS: usize> {
 /// Claims of the debugger that must go to make room, and nothing else.
 pub(crate) type Displaced<const CLAIMS: usize> = Vec<Handle, CLAIMS>;
 
-impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
-    /// No claim; every CPU's registers as after reset.
+impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: usize>
+    Arbiter<CLAIMS, CPUS, TASKS, SLOTS>
+{
+    const EXTENT: admission::Extent = admission::Extent { cpus: CPUS, slots: SLOTS };
+
+    /// No claim; every CPU's registers as after reset, and no task running.
     pub const fn new(config: Config) -> Self {
+        const { assert!(SLOTS <= 4, "x86 has four debug registers") };
         Arbiter {
             config,
             table: table::Table::new(),
             protected: Vec::new(),
-            banks: [Bank::RESET; CPUS],
-            armed: [[None; 4]; CPUS],
+            tasks: switch::Tasks::NONE,
+            cpus: [const { switch::Cpu::RESET }; CPUS],
             next_held: 0,
         }
     }
@@ -138,22 +188,33 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
 
     /// Releases a claim for good. A slot is free when its last claim goes.
     pub fn release(&mut self, handle: Handle) -> Result<(), Stale> {
-        self.remove(handle).ok_or(Stale)
+        self.remove(handle).ok_or(Stale)?;
+        self.replan();
+        Ok(())
     }
 
     /// Releases all claims of one side, held ones included: all of the debugger's and only
     /// those when it detaches (promise 11).
     pub fn release_class(&mut self, class: Class) {
-        while let Some(handle) = self.table.find(|claim| claim.request.owner.class() == class) {
+        self.release_where(|request| request.owner.class() == class);
+    }
+
+    /// Releases all claims of a task that has ended, whoever made them.
+    pub fn end_task(&mut self, task: TaskId) {
+        self.release_where(|request| request.scope.task() == Some(task));
+    }
+
+    fn release_where(&mut self, matches: impl Fn(&Request) -> bool) {
+        while let Some(handle) = self.table.find(|claim| matches(&claim.request)) {
             self.remove(handle);
         }
+        self.replan();
     }
 
     /// Releases every claim: for handing the machine over. Each CPU disarms at its next
     /// [`resume`](Self::resume).
     pub fn release_all(&mut self) {
-        self.release_class(Class::Debugger);
-        self.release_class(Class::System);
+        self.release_where(|_| true);
     }
 
     fn remove_all(&mut self, handles: &[Handle]) {
@@ -162,10 +223,44 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
         }
     }
 
+    /// Takes a claim out of the table; the plans are for the caller to make anew.
     pub(crate) fn remove(&mut self, handle: Handle) -> Option<()> {
         let claim = self.table.remove(handle)?;
         event::emit(&Event::ClaimReleased { handle, request: claim.request() });
         Some(())
+    }
+
+    /// What a flexible claim has counted; time up to the last [`accrue`](Self::accrue), switch
+    /// or tick of each CPU. `None` if the handle is stale or the claim pinned: a pinned claim is
+    /// armed all the time, and its hits need no scaling.
+    pub fn count(&self, handle: Handle) -> Option<Count> {
+        let claim = self.table.get(handle)?;
+        let Request { tenure: Tenure::Flexible, .. } = claim.request else { return None };
+        let spread = Spread::default();
+        let mut count = Count { hits: claim.hits, enabled: 0, running: 0, spread };
+        for cpu in &self.cpus {
+            cpu.counters.get(usize::from(handle.index))?.add_to(&mut count);
+        }
+        Some(count)
+    }
+
+    fn forget_counts(&mut self, handle: Handle) {
+        for cpu in &mut self.cpus {
+            if let Some(counter) = cpu.counters.get_mut(usize::from(handle.index)) {
+                *counter = count::Counter::ZERO;
+            }
+        }
+    }
+
+    /// Counts a hit on `cpu` for the claim.
+    pub(crate) fn count_hit(&mut self, cpu: CpuId, handle: Handle) {
+        if let Some(claim) = self.table.get_mut(handle) {
+            claim.hits = claim.hits.saturating_add(1);
+        }
+        let cpu = self.cpus.get_mut(cpu.index());
+        if let Some(counter) = cpu.and_then(|cpu| cpu.counters.get_mut(usize::from(handle.index))) {
+            counter.hit();
+        }
     }
 
     /// The claim that the handle names, live or held.
@@ -180,7 +275,7 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
 
     /// The first claim in force that was made with exactly this request.
     pub fn find(&self, request: &Request) -> Option<Handle> {
-        self.table.find(|claim| claim.request == *request && !claim.is_held())
+        self.table.find(|claim| claim.request == *request && claim.is_live())
     }
 
     /// How many claims of one window each, on all CPUs, this side could still make; held
@@ -188,10 +283,11 @@ impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
     pub fn available(&self, class: Class) -> usize {
         admission::room(
             self.table.requests_seen_by(class),
-            CPUS,
+            Self::EXTENT,
             &self.config,
             class,
             Scope::AllCpus,
+            Tenure::Pinned,
         )
         .available
     }

@@ -1,9 +1,9 @@
-//! Which slot holds what: decided when a CPU resumes, and at no other time.
+//! Which slot holds what: decided when a CPU resumes, switches or ticks, and at no other time.
 //!
-//! While the debugger has the machine stopped, claims come and go, and nothing is written.
-//! At resume the windows that are wanted *now* are compared with what the CPU's registers
-//! still hold, and only the difference is written; so taking a breakpoint away and putting
-//! it back, in any order, writes no address register at all.
+//! While the debugger has the machine stopped, claims come and go, and nothing is written:
+//! only the plans are made anew. At resume the windows that are wanted *now* are compared with
+//! what the CPU's registers still hold, and only the difference is written; so taking a
+//! breakpoint away and putting it back, in any order, writes no address register at all.
 //!
 //! The bank is brought up to date after each single write. Who is interrupted between two
 //! of them (by an NMI, say) finds in the bank what the registers hold, and each slot holds
@@ -11,122 +11,199 @@
 //! attributed by comparing windows, so it is attributed rightly. Only between a write and
 //! its record can the two differ; who cannot keep others out for that long must read the
 //! registers themselves, and hand a [`Bank`] made of them to
-//! [`attribute`](crate::hit::attribute).
+//! [`deliver`](crate::hit::DebugException).
 
 use heapless::Vec;
 
-use super::claim::CpuId;
+use super::claim::{CpuId, TaskId};
+use super::config::{Ability, StartError};
+use super::plan::PlanId;
+use super::switch::{Cpu, Task};
 use super::{Arbiter, Claim};
-use crate::bank::{self, Bank};
-use crate::dr::{Condition, Dr7, Slot, Window};
+use crate::bank::Bank;
+use crate::dr::{Dr7, Slot, Window};
 use crate::event::{self, Event};
 use crate::machine::DebugRegisters;
 
 static RESET: Bank = Bank::RESET;
 
-impl<const CLAIMS: usize, const CPUS: usize> Arbiter<CLAIMS, CPUS> {
-    /// What the registers of `cpu` hold, as last written.
-    pub fn bank(&self, cpu: CpuId) -> &Bank {
-        self.banks.get(cpu.index()).unwrap_or(&RESET)
+impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: usize>
+    Arbiter<CLAIMS, CPUS, TASKS, SLOTS>
+{
+    pub(crate) fn cpu(&self, cpu: CpuId) -> Option<&Cpu<CLAIMS, TASKS, SLOTS>> {
+        self.cpus.get(cpu.index())
     }
 
-    /// Takes over what the registers of `cpu` were found to hold.
+    fn cpu_mut(&mut self, cpu: CpuId) -> Option<&mut Cpu<CLAIMS, TASKS, SLOTS>> {
+        self.cpus.get_mut(cpu.index())
+    }
+
+    /// What the registers of `cpu` hold, as last written.
+    pub fn bank(&self, cpu: CpuId) -> &Bank {
+        self.cpu(cpu).map_or(&RESET, |cpu| &cpu.bank)
+    }
+
+    /// Takes over what the registers of `cpu` were found to hold. It runs no task.
     pub fn assume_bank(&mut self, cpu: CpuId, bank: Bank) {
-        if let Some(slot) = self.banks.get_mut(cpu.index()) {
-            *slot = bank;
+        if let Some(cpu) = self.cpu_mut(cpu) {
+            cpu.restart(bank);
         }
     }
 
-    /// The registers of `cpu` were reset, by INIT or by sleep.
+    /// The registers of `cpu` were reset, by INIT or by sleep, and it runs no task.
     pub fn forget_bank(&mut self, cpu: CpuId) {
         self.assume_bank(cpu, Bank::RESET);
     }
 
-    /// The distinct windows that must be armed on `cpu` when it runs. Admission has seen to
-    /// it that there are no more than four.
-    pub fn wanted(&self, cpu: CpuId) -> Vec<Window, 4> {
-        let mut windows = Vec::new();
-        for (_, claim) in self.table.iter().filter(|(_, claim)| !claim.is_held()) {
-            self.collect(claim, cpu, &mut windows);
+    /// A CPU comes online, with registers as after INIT: to be called on it, before it runs
+    /// anything that a claim is about. Everything of scope [`AllCpus`](super::Scope::AllCpus) and its
+    /// own is armed when this returns. Claims are admitted for all CPUs, whether they run or
+    /// not, so there is always room.
+    ///
+    /// # Errors
+    ///
+    /// It has no number here, or cannot do what the others can; nothing is armed on it then.
+    pub fn start_cpu(
+        &mut self,
+        cpu: CpuId,
+        ability: Ability,
+        registers: &mut impl DebugRegisters,
+    ) -> Result<(), StartError> {
+        if cpu.index() >= CPUS {
+            return Err(StartError::NoSuchCpu(cpu));
         }
-        windows
+        ability.suffices_for(&self.config)?;
+        self.forget_bank(cpu);
+        self.resume(cpu, registers);
+        Ok(())
+    }
+
+    /// The distinct windows that are armed on `cpu` when it runs, for the task that it runs:
+    /// those of pinned claims first, then those whose turn it is. Admission has seen to it that
+    /// there are no more than slots.
+    pub fn wanted(&self, cpu: CpuId) -> Vec<Window, SLOTS> {
+        self.cpu(cpu).map_or(Vec::new(), |cpu| cpu.current().wanted.clone())
     }
 
     /// Whether an execute breakpoint is armed at `address` when `cpu` runs.
     pub fn breaks_at(&self, cpu: CpuId, address: usize) -> bool {
-        self.wanted(cpu)
-            .iter()
-            .any(|window| window.condition() == Condition::Execute && window.address() == address)
+        self.cpu(cpu).is_some_and(|cpu| cpu.current().breaks_at(address))
     }
 
-    /// The distinct windows that are held on `cpu`, and that nobody else wants there.
-    pub fn held_windows(&self, cpu: CpuId) -> Vec<Window, 4> {
-        let wanted = self.wanted(cpu);
-        let mut windows = Vec::new();
-        for (_, claim) in self.table.iter().filter(|(_, claim)| claim.is_held()) {
-            self.collect(claim, cpu, &mut windows);
-        }
-        windows.retain(|window| !wanted.contains(window));
-        windows
+    /// The distinct windows that keep their place on `cpu` without being armed.
+    pub fn spare_windows(&self, cpu: CpuId) -> Vec<Window, SLOTS> {
+        self.cpu(cpu).map_or(Vec::new(), |cpu| cpu.current().spare())
     }
 
-    fn collect(&self, claim: &Claim, cpu: CpuId, windows: &mut Vec<Window, 4>) {
-        if cpu.index() >= CPUS || !claim.request.scope.applies(cpu, None) {
-            return;
+    /// The number that `task` must carry: its own if it has claims, or else
+    /// [`PlanId::NONE`]. It changes with the first claim of the task and with the release of
+    /// the last.
+    pub fn plan_of(&self, task: TaskId) -> PlanId {
+        self.tasks.plan_of(task)
+    }
+
+    /// The tasks that have claims.
+    pub fn tasks(&self) -> impl Iterator<Item = Task> + Clone {
+        self.tasks.iter()
+    }
+
+    /// The number of the plan in force on `cpu`.
+    pub fn in_force(&self, cpu: CpuId) -> PlanId {
+        self.cpu(cpu).map_or(PlanId::NONE, Cpu::in_force)
+    }
+
+    /// The task that `cpu` runs, if it is one that has claims.
+    pub fn running(&self, cpu: CpuId) -> Option<TaskId> {
+        self.cpu(cpu)?.current().task
+    }
+
+    /// The CPU that calls is about to run the task that carries `plan`: arms what that wants,
+    /// in the fewest writes; time until `now` is counted (promise 9). If `plan` is in force,
+    /// nothing is done.
+    pub fn switch_to(
+        &mut self,
+        cpu: CpuId,
+        plan: PlanId,
+        now: u64,
+        registers: &mut impl DebugRegisters,
+    ) {
+        let switching = self.config.switching;
+        if let Some(cpu) = self.cpu_mut(cpu) {
+            cpu.switch_to(plan, now, switching, registers);
         }
-        for window in claim.request.region.windows(claim.request.condition, self.config.widest) {
-            if !windows.contains(&window) {
-                let pushed = windows.push(window);
-                debug_assert!(pushed.is_ok(), "admission let a fifth window in");
-            }
+    }
+
+    /// On the CPU that calls, ends the turn of the flexible claims that are armed, if others
+    /// wait (promise 8).
+    pub fn tick(&mut self, cpu: CpuId, now: u64, registers: &mut impl DebugRegisters) {
+        if let Some(cpu) = self.cpu_mut(cpu) {
+            cpu.tick(now, registers);
+        }
+    }
+
+    /// Counts the time up to `now` for the flexible claims on `cpu`. Due before a claim is
+    /// made, changed or released, or else the time since the last count is counted as if it
+    /// had been like that all along.
+    pub fn accrue(&mut self, cpu: CpuId, now: u64) {
+        if let Some(cpu) = self.cpu_mut(cpu) {
+            cpu.accrue(now);
+        }
+    }
+
+    /// Goes on counting at `now`; what passed since the last count, in a stop for instance,
+    /// counts for nobody.
+    pub fn skip_to(&mut self, cpu: CpuId, now: u64) {
+        if let Some(cpu) = self.cpu_mut(cpu) {
+            cpu.skip_to(now);
         }
     }
 
     /// Whether `window` is one of the claim's windows.
     pub(crate) fn has_window(&self, claim: &Claim, window: &Window) -> bool {
-        let request = claim.request();
         // The region first: most claims are elsewhere.
-        request.region.contains(window.address())
-            && request
-                .region
-                .windows(request.condition, self.config.widest)
-                .any(|own| own == *window)
-    }
-
-    fn transition(&self, cpu: CpuId) -> bank::Transition {
-        bank::transition(self.bank(cpu), &self.wanted(cpu), &self.held_windows(cpu), 4)
+        claim.request.region.contains(window.address())
+            && claim.windows(self.config.widest).any(|own| own == *window)
     }
 
     /// What each slot of `cpu` will hold when it runs, or holds if it does and nothing was
     /// claimed or released since it resumed.
     pub fn assignment(&self, cpu: CpuId) -> [Option<Window>; 4] {
-        *self.transition(cpu).placement()
+        self.cpu(cpu).map_or([None; 4], |cpu| *cpu.transition().placement())
     }
 
     /// Turns all breakpoints off for a stop, on the CPU that calls. Returns what was live,
     /// by which the hits in DR6 are to be judged. Writes nothing if nothing was armed.
     pub fn suspend(&mut self, cpu: CpuId, registers: &mut impl DebugRegisters) -> Dr7 {
-        match self.banks.get_mut(cpu.index()) {
-            Some(bank) => bank.suspend(registers),
-            None => Dr7::OFF,
-        }
+        self.cpu_mut(cpu).map_or(Dr7::OFF, |cpu| cpu.bank.suspend(registers))
     }
 
     /// Arms what is wanted on the CPU that calls, in the fewest writes (promise 9).
     pub fn resume(&mut self, cpu: CpuId, registers: &mut impl DebugRegisters) {
-        let transition = self.transition(cpu);
-        let index = cpu.index();
-        let (Some(bank), Some(armed)) = (self.banks.get_mut(index), self.armed.get_mut(index))
-        else {
-            return;
-        };
-        bank.apply(&transition, registers);
-        for ((slot, before), after) in Slot::ALL.into_iter().zip(armed).zip(transition.placement())
-        {
+        let Some(state) = self.cpu_mut(cpu) else { return };
+        let before = state.shown;
+        state.arm(registers);
+        for ((slot, before), after) in Slot::ALL.into_iter().zip(before).zip(state.shown) {
             if let Some(window) = after.filter(|_| before != after) {
                 event::emit(&Event::Armed { cpu, slot, window: &window });
             }
-            *before = *after;
+        }
+    }
+
+    /// Works the plans out anew, after a change of the claims. All the work that a switch is
+    /// spared is done here.
+    pub(super) fn replan(&mut self) {
+        let Self { config, table, cpus, tasks, .. } = self;
+        let task_of = |claim: &Claim| claim.request.scope.task();
+        let has_claims = |task| table.iter().any(|(_, claim)| task_of(claim) == Some(task));
+        tasks
+            .update(|task| !has_claims(task), table.iter().filter_map(|(_, claim)| task_of(claim)));
+        for (number, cpu) in (0..=u16::MAX).map(CpuId).zip(cpus) {
+            for (index, plan, task) in tasks.places() {
+                cpu.set_plan(index, plan, task);
+            }
+            for plan in cpu.plans_mut() {
+                plan.rebuild(number, config.widest, table.iter());
+            }
         }
     }
 }

@@ -7,18 +7,8 @@
 
 use core::fmt;
 
-use super::claim::{Class, CpuId, Handle, Owner};
+use super::claim::{Class, CpuId, Handle, Owner, TaskId, Tenure};
 use crate::dr::Window;
-
-/// Something that requests can express and the arbiter cannot do yet.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Feature {
-    /// Claims that follow a task.
-    TaskScope,
-    /// Claims that take turns.
-    Flexible,
-}
 
 /// Why a request was refused. Nothing was changed.
 #[expect(clippy::large_enum_variant, reason = "the figures, without allocation")]
@@ -39,8 +29,10 @@ pub enum Rejection {
     TableFull(usize),
     /// There is no CPU with this number.
     NoSuchCpu(CpuId),
-    /// Not yet.
-    NotSupportedYet(Feature),
+    /// So many tasks have claims already: no more can be kept apart.
+    TooManyTasks(usize),
+    /// A claim that takes turns has exactly one window, not so many.
+    FlexibleWindows(usize),
     /// The claim would become a second copy of this one of the debugger's.
     Duplicate(Handle),
     /// The handle names no claim (any more).
@@ -53,9 +45,14 @@ pub enum Rejection {
 pub struct Shortage {
     /// The side that asked.
     pub class: Class,
+    /// Whether it asked for a guaranteed claim or for turns.
+    pub tenure: Tenure,
     /// A CPU on which the request does not fit.
     pub cpu: CpuId,
-    /// How many windows the request needs, shared ones included.
+    /// And the task that must run there for it not to fit, if it is one's.
+    pub task: Option<TaskId>,
+    /// How many windows the request needs, shared ones included; if it asked for turns, how
+    /// many slots are to be kept for all who take turns.
     pub needed: usize,
     /// How many claims of one new window each would still be admitted, with this owner
     /// and scope.
@@ -88,15 +85,8 @@ pub enum HolderState {
     Armed,
     /// Released by the debugger for the time being; counted, not armed.
     Held,
-}
-
-impl fmt::Display for Feature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Feature::TaskScope => "claims that follow a task",
-            Feature::Flexible => "claims that take turns",
-        })
-    }
+    /// Switched off by its owner; counted, not armed.
+    Disabled,
 }
 
 impl fmt::Display for Rejection {
@@ -117,7 +107,13 @@ impl fmt::Display for Rejection {
                 write!(f, "all {entries} entries of the table of claims are in use")
             }
             Rejection::NoSuchCpu(cpu) => write!(f, "there is no cpu {}", cpu.0),
-            Rejection::NotSupportedYet(feature) => write!(f, "{feature} are not supported yet"),
+            Rejection::TooManyTasks(tasks) => {
+                write!(f, "{tasks} tasks have claims, and there is room for no more")
+            }
+            Rejection::FlexibleWindows(count) => write!(
+                f,
+                "a claim that takes turns is for one debug register, and this needs {count}"
+            ),
             Rejection::Duplicate(_) => {
                 f.write_str("the debugger has a claim with the same region, condition and scope")
             }
@@ -132,12 +128,22 @@ impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let registers = if self.needed == 1 { "register" } else { "registers" };
         let are = if self.available == 1 { "is" } else { "are" };
-        write!(f, "needs {} debug {registers}, ", self.needed)?;
+        match self.tenure {
+            Tenure::Pinned => write!(f, "needs {} debug {registers}, ", self.needed)?,
+            Tenure::Flexible => write!(
+                f,
+                "{} debug {registers} would be kept for claims that take turns, ",
+                self.needed
+            )?,
+        }
         write!(
             f,
             "{} {are} available to the {} on cpu {}",
             self.available, self.class, self.cpu.0
         )?;
+        if let Some(task) = self.task {
+            write!(f, " in {task}")?;
+        }
         write!(f, ", {} kept for others", self.kept)?;
         for (slot, holder) in self.holders.iter().enumerate() {
             if let Some(holder) = holder {
@@ -157,6 +163,7 @@ impl fmt::Display for Holder {
         match self.state {
             HolderState::Armed => Ok(()),
             HolderState::Held => f.write_str(" (held)"),
+            HolderState::Disabled => f.write_str(" (disabled)"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::claim::{Class, Handle, Handler, Owner, Request};
+use super::region::{Widest, Windows};
 use super::snapshot::Snapshot;
 
 /// The handle names no claim (any more).
@@ -33,6 +34,8 @@ pub struct Claim {
 pub(super) enum Standing {
     /// It is.
     Live,
+    /// Its owner wants it off for a while: it counts, but is not armed.
+    Disabled,
     /// The debugger released it while the machine was stopped: it counts, but is not
     /// armed. The number tells which was released first.
     Held(u32),
@@ -61,9 +64,29 @@ impl Claim {
     /// Whether it is a deferred release: counted, but not armed.
     pub const fn is_held(&self) -> bool {
         match self.standing {
-            Standing::Live => false,
+            Standing::Live | Standing::Disabled => false,
             Standing::Held(_) => true,
         }
+    }
+
+    /// Whether it is switched off by its owner: counted, but not armed.
+    pub const fn is_disabled(&self) -> bool {
+        match self.standing {
+            Standing::Live | Standing::Held(_) => false,
+            Standing::Disabled => true,
+        }
+    }
+
+    /// Whether it is in force: neither held nor disabled.
+    pub const fn is_live(&self) -> bool {
+        match self.standing {
+            Standing::Live => true,
+            Standing::Disabled | Standing::Held(_) => false,
+        }
+    }
+
+    pub(super) const fn windows(&self, widest: Widest) -> Windows {
+        self.request.region.windows(self.request.condition, widest)
     }
 
     /// What its region held when it was last looked at.
@@ -104,7 +127,7 @@ impl<const CLAIMS: usize> Table<CLAIMS> {
         Table { places: [const { Place { generation: 0, claim: None } }; CLAIMS] }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Handle, &Claim)> + Clone {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Handle, &Claim)> + Clone {
         self.places.iter().zip(0..=u16::MAX).filter_map(|(place, index)| {
             let handle = Handle { index, generation: place.generation };
             place.claim.as_ref().map(|claim| (handle, claim))

@@ -6,6 +6,7 @@ use std::string::ToString;
 use std::vec::Vec;
 
 use super::*;
+use crate::bank::Bank;
 use crate::dr::{Dr7, Slot};
 use crate::machine::DebugRegisters;
 
@@ -63,6 +64,11 @@ fn guard(address: usize, length: usize) -> Request {
     Request::pinned(Owner::System("guard"), region(address, length), Condition::Write)
 }
 
+/// A change to another region and condition.
+fn to(region: Region, condition: Condition) -> impl FnOnce(Request) -> Request {
+    move |request| Request { region, condition, ..request }
+}
+
 fn claim(arbiter: &mut TestArbiter, request: Request) -> Handle {
     arbiter.claim(request, carry_on).unwrap()
 }
@@ -108,12 +114,12 @@ fn modify_is_atomic() {
     let handle = claim(&mut arbiter, guard(0, 16));
     claim(&mut arbiter, debugger(64, 16));
     let before = arbiter.clone();
-    assert!(arbiter.modify(handle, region(0, 24), Condition::Write).is_err());
+    assert!(arbiter.modify(handle, to(region(0, 24), Condition::Write)).is_err());
     assert!(before == arbiter);
-    arbiter.modify(handle, region(8, 16), Condition::ReadWrite).unwrap();
+    arbiter.modify(handle, to(region(8, 16), Condition::ReadWrite)).unwrap();
     let request = arbiter.get(handle).unwrap().request();
     assert_eq!((request.region, request.condition), (region(8, 16), Condition::ReadWrite));
-    assert_eq!(arbiter.modify(handle, region(8, 16), Condition::ReadWrite), Ok(()));
+    assert_eq!(arbiter.modify(handle, to(region(8, 16), Condition::ReadWrite)), Ok(()));
 }
 
 /// Promise 11: detach takes the debugger's claims, hand-off takes all.
@@ -177,7 +183,7 @@ reserved: system 1, debugger 2; available: debugger 2, system 1
 
 /// A held window is shown where its address still is, though an earlier slot is free.
 #[test]
-fn held_windows_are_shown_at_home() {
+fn spare_windows_are_shown_at_home() {
     let mut arbiter = reserving(0, 0);
     let first = claim(&mut arbiter, debugger(0x10, 4));
     let second = claim(&mut arbiter, debugger(0x20, 4));

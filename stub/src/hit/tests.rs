@@ -67,7 +67,8 @@ fn hit(arbiter: &mut TestArbiter, windows: &[Window], memory: &mut Bytes) -> Del
             }
         });
     let live = arbiter.suspend(CPU, &mut Registers);
-    arbiter.deliver(CPU, Dr6::from_bits(bits), live, RIP, memory)
+    let exception = arbiter.exception(CPU, Dr6::from_bits(bits), live);
+    arbiter.deliver(CPU, &[exception], RIP, memory)
 }
 
 fn write_window(address: usize, length: Length) -> Window {
@@ -86,7 +87,7 @@ fn disabled_bits_are_ignored() {
                 .filter(armed)
                 .fold(Dr7::OFF, |dr7, slot| dr7.arm(slot, Condition::Write, Length::Four));
             let found: Vec<_> =
-                attribute(Dr6::from_bits(Dr6::RESET.bits() | hits), live, &bank).collect();
+                attribute(Dr6::from_bits(Dr6::RESET.bits() | hits), &bank.under(live)).collect();
             let expected: Vec<_> = Slot::ALL
                 .into_iter()
                 .filter(|slot| hits & enabled & 1 << slot.index() != 0)
@@ -221,9 +222,14 @@ fn a_moved_claim_has_forgotten() {
     let handle = claim(&mut arbiter, Owner::Debugger, region(0x10, 4), stop);
     arbiter.remember(handle, &mut memory);
     assert_eq!(arbiter.get(handle).unwrap().snapshot().bytes(), [0x10, 0x11, 0x12, 0x13]);
-    arbiter.modify(handle, region(0x20, 4), Condition::Write).unwrap();
+    arbiter.modify(handle, |request| Request { region: region(0x20, 4), ..request }).unwrap();
     assert!(arbiter.get(handle).unwrap().snapshot().bytes().is_empty());
-    arbiter.modify(handle, region(0x20, 1), Condition::Execute).unwrap();
+    arbiter
+        .modify(handle, |request| {
+            let region = region(0x20, 1);
+            Request { region, condition: Condition::Execute, ..request }
+        })
+        .unwrap();
     arbiter.refresh_snapshots(&mut memory);
     assert!(arbiter.get(handle).unwrap().snapshot().bytes().is_empty());
 }

@@ -18,9 +18,9 @@ use crate::target::{Debuggee, Machine};
 
 impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     /// Answers the packet that the link holds.
-    pub(super) fn answer<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    pub(super) fn answer<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) -> Next {
         let limits = limits::<M::Arch, PACKET, CPUS>(self.client.stepping);

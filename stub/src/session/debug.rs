@@ -7,8 +7,8 @@
 
 use super::{Next, Overheard, Session};
 use crate::arbiter::Arbiter;
-use crate::dr::{Condition, Dr6, Dr7};
-use crate::hit::{Change, Delivery};
+use crate::dr::{Condition, Dr6};
+use crate::hit::{Change, DebugException, Delivery};
 use crate::stop::{self, Cause, Reason};
 use crate::target::{Action, Machine};
 use crate::watch::{Access, Kind, Report};
@@ -17,16 +17,21 @@ use crate::watch::{Access, Kind, Report};
 const INT1: u8 = 0xF1;
 
 impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
-    pub(super) fn debug_exception<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    pub(super) fn debug_exception<
+        M: Machine,
+        const CLAIMS: usize,
+        const CPUS: usize,
+        const TASKS: usize,
+    >(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
-        status: Dr6,
-        live: Dr7,
+        exceptions: &[DebugException],
     ) -> Next {
         let cpu = machine.cpu();
         let next = machine.program_counter(cpu).unwrap_or_default();
-        let delivery = arbiter.deliver(cpu, status, live, next, machine);
+        let delivery = arbiter.deliver(cpu, exceptions, next, machine);
+        let mut statuses = exceptions.iter().map(|exception| exception.status);
         let executed = delivery.windows.iter().any(|(_, window)| {
             window.condition() == Condition::Execute && window.address() == next
         });
@@ -36,13 +41,17 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         let reason = match self.tell(arbiter, &delivery) {
             Some(report) => Some(Reason::Watch(report)),
             None if delivery.stopped_by_system() => Some(Reason::Trapped),
-            None if self.has_stepped(status, next) => Some(Reason::Trapped),
-            None if delivery.windows.is_empty() && is_int1(machine, status, next) => {
+            None if statuses.clone().any(|status| self.has_stepped(status, next)) => {
+                Some(Reason::Trapped)
+            }
+            None if delivery.windows.is_empty()
+                && statuses.any(|status| is_int1(machine, status, next)) =>
+            {
                 Some(Reason::Trapped)
             }
             None => None,
         };
-        let cause = Cause::Debug { status, live };
+        let cause = Cause::Debug(exceptions);
         match (reason, delivery.stops.first()) {
             (Some(reason), Some(stopped)) => {
                 let text = stop::by_owner(
@@ -58,9 +67,14 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// An INT3: one of the client's, or one that was compiled into the firmware.
-    pub(super) fn breakpoint<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    pub(super) fn breakpoint<
+        M: Machine,
+        const CLAIMS: usize,
+        const CPUS: usize,
+        const TASKS: usize,
+    >(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) -> Next {
         let cpu = machine.cpu();
@@ -75,9 +89,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// Picks the hit that goes into the stop reply and keeps those that it does not cover.
-    fn tell<const CLAIMS: usize, const CPUS: usize>(
+    fn tell<const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &Arbiter<CLAIMS, CPUS>,
+        arbiter: &Arbiter<CLAIMS, CPUS, TASKS>,
         delivery: &Delivery<CLAIMS>,
     ) -> Option<Report> {
         self.untold.clear();
@@ -120,9 +134,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     /// Nobody wants to stop: the target goes on with what it was doing, unless the client has
     /// asked for attention meanwhile. A range is stepped with interrupts off, so here is the
     /// only place where its Ctrl-C can be heard.
-    fn carry_on<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    fn carry_on<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) -> Next {
         match self.overheard {

@@ -32,12 +32,26 @@ pub(super) enum Outcome {
     Died,
 }
 
-type StateMachine<'b, 's, 'd, M, const QUEUE: usize, const CLAIMS: usize, const CPUS: usize> =
-    GdbStubStateMachine<'b, Debuggee<'d, M, CLAIMS, CPUS>, FrameSink<'s, QUEUE>>;
+type StateMachine<
+    'b,
+    's,
+    'd,
+    M,
+    const QUEUE: usize,
+    const CLAIMS: usize,
+    const CPUS: usize,
+    const TASKS: usize,
+> = GdbStubStateMachine<'b, Debuggee<'d, M, CLAIMS, CPUS, TASKS>, FrameSink<'s, QUEUE>>;
 
 /// Lets gdbstub answer one packet.
-pub(super) fn answer<M: Machine, const QUEUE: usize, const CLAIMS: usize, const CPUS: usize>(
-    target: &mut Debuggee<'_, M, CLAIMS, CPUS>,
+pub(super) fn answer<
+    M: Machine,
+    const QUEUE: usize,
+    const CLAIMS: usize,
+    const CPUS: usize,
+    const TASKS: usize,
+>(
+    target: &mut Debuggee<'_, M, CLAIMS, CPUS, TASKS>,
     scratch: &mut [u8],
     client: &Client,
     payload: &[u8],
@@ -68,8 +82,9 @@ pub(super) fn report_stop<
     const QUEUE: usize,
     const CLAIMS: usize,
     const CPUS: usize,
+    const TASKS: usize,
 >(
-    target: &mut Debuggee<'_, M, CLAIMS, CPUS>,
+    target: &mut Debuggee<'_, M, CLAIMS, CPUS, TASKS>,
     scratch: &mut [u8],
     client: &Client,
     reason: MultiThreadStopReason<<M::Arch as Arch>::Usize>,
@@ -93,11 +108,20 @@ pub(super) fn report_stop<
 }
 
 /// A state machine that knows what its predecessors were told.
-fn introduce<'b, 's, 'd, M: Machine, const QUEUE: usize, const CLAIMS: usize, const CPUS: usize>(
-    target: &mut Debuggee<'d, M, CLAIMS, CPUS>,
+fn introduce<
+    'b,
+    's,
+    'd,
+    M: Machine,
+    const QUEUE: usize,
+    const CLAIMS: usize,
+    const CPUS: usize,
+    const TASKS: usize,
+>(
+    target: &mut Debuggee<'d, M, CLAIMS, CPUS, TASKS>,
     scratch: &'b mut [u8],
     client: &Client,
-) -> Option<StateMachine<'b, 's, 'd, M, QUEUE, CLAIMS, CPUS>> {
+) -> Option<StateMachine<'b, 's, 'd, M, QUEUE, CLAIMS, CPUS, TASKS>> {
     let stub =
         GdbStubBuilder::new(FrameSink::discard()).with_packet_buffer(scratch).build().ok()?;
     let state = stub.run_state_machine(target).ok()?;

@@ -45,9 +45,14 @@ pub enum ResumeFlag {
 
 impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     /// Stops, and says so on the client's console too, because gdb has no word for the reason.
-    pub(super) fn announce<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    pub(super) fn announce<
+        M: Machine,
+        const CLAIMS: usize,
+        const CPUS: usize,
+        const TASKS: usize,
+    >(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
         reason: Reason,
         text: StopText,
@@ -65,9 +70,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// Stops: the reply goes to the client if it waits for one.
-    pub(super) fn enter<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    pub(super) fn enter<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
         reason: Reason,
         text: StopText,
@@ -103,9 +108,14 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// Sends the stop reply for the stop that we are in.
-    pub(super) fn report_stop<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    pub(super) fn report_stop<
+        M: Machine,
+        const CLAIMS: usize,
+        const CPUS: usize,
+        const TASKS: usize,
+    >(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) {
         let reply = self.stop.reason.reply(thread_of(machine.cpu()), self.client.vocabulary);
@@ -128,9 +138,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// A packet came while the target was running: stop, which answers it.
-    pub(super) fn visit<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    pub(super) fn visit<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) -> Next {
         let reason = Reason::Interrupted;
@@ -138,9 +148,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// The client wants the target to run.
-    pub(super) fn resume<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    pub(super) fn resume<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) -> Next {
         if self.overheard == Overheard::Interrupt {
@@ -165,9 +175,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// A hit that the last stop reply could not tell, if the client still wants to know.
-    fn next_untold<const CLAIMS: usize, const CPUS: usize>(
+    fn next_untold<const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &Arbiter<CLAIMS, CPUS>,
+        arbiter: &Arbiter<CLAIMS, CPUS, TASKS>,
     ) -> Option<Report> {
         while let Some(report) = self.untold.pop_front() {
             let live = arbiter.get(report.handle).is_some_and(|claim| !claim.is_held());
@@ -179,9 +189,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// Lets the target do what it was last told to do.
-    pub(super) fn go<M: Machine, const CLAIMS: usize, const CPUS: usize>(
+    pub(super) fn go<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &Arbiter<CLAIMS, CPUS>,
+        arbiter: &Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &M,
     ) -> Next {
         let cpu = machine.cpu();

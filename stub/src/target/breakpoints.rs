@@ -14,7 +14,9 @@ use crate::arbiter::{Owner, Region, Request};
 use crate::dr::Condition;
 use crate::watch::Kind;
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS, CPUS> {
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
+    Debuggee<'_, M, CLAIMS, CPUS, TASKS>
+{
     fn insert(&mut self, kind: Kind, address: usize, length: usize) -> TargetResult<bool, Self> {
         let region = self.region(address, length)?;
         let Self { arbiter, machine, debugger, .. } = self;
@@ -36,8 +38,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS,
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Breakpoints
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> Breakpoints
+    for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     fn support_sw_breakpoint(&mut self) -> Option<SwBreakpointOps<'_, Self>> {
         Some(self)
@@ -52,8 +54,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Breakpoints
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> SwBreakpoint
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> SwBreakpoint
+    for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     fn add_sw_breakpoint(
         &mut self,
@@ -87,8 +89,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> SwBreakpoint
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> HwBreakpoint
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> HwBreakpoint
+    for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     // gdb's kind is the length of a software breakpoint on this architecture, always 1; it says
     // nothing about a hardware one.
@@ -109,8 +111,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> HwBreakpoint
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> HwWatchpoint
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> HwWatchpoint
+    for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     fn add_hw_watchpoint(
         &mut self,

@@ -12,7 +12,9 @@ use super::machine::Machine;
 use super::refusal::Refusal;
 use super::{Debuggee, linear};
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS, CPUS> {
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
+    Debuggee<'_, M, CLAIMS, CPUS, TASKS>
+{
     pub(super) fn read_memory(
         &mut self,
         address: <M::Arch as Arch>::Usize,
@@ -46,8 +48,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS,
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MemoryMap
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> MemoryMap
+    for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     fn memory_map_xml(
         &self,

@@ -57,9 +57,9 @@ impl Debugger {
     }
 
     /// Takes back everything that this client has set up, and nothing else.
-    pub fn clear<const CLAIMS: usize, const CPUS: usize>(
+    pub fn clear<const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
         &mut self,
-        arbiter: &mut Arbiter<CLAIMS, CPUS>,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         memory: &mut impl Memory,
     ) {
         self.patches.remove_all(memory);
@@ -78,8 +78,8 @@ pub(crate) struct Firmware {
 }
 
 /// One packet's view of everything that a packet may touch.
-pub(crate) struct Debuggee<'a, M, const CLAIMS: usize, const CPUS: usize> {
-    pub arbiter: &'a mut Arbiter<CLAIMS, CPUS>,
+pub(crate) struct Debuggee<'a, M, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> {
+    pub arbiter: &'a mut Arbiter<CLAIMS, CPUS, TASKS>,
     pub machine: &'a mut M,
     pub debugger: &'a mut Debugger,
     pub firmware: Firmware,
@@ -88,7 +88,9 @@ pub(crate) struct Debuggee<'a, M, const CLAIMS: usize, const CPUS: usize> {
     pub stop_text: &'a StopText,
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS, CPUS> {
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
+    Debuggee<'_, M, CLAIMS, CPUS, TASKS>
+{
     /// Remembers why, and gives the errno to answer with.
     fn refuse(&mut self, refusal: Refusal) -> gdbstub::target::TargetError<Infallible> {
         let errno = refusal.errno();
@@ -116,7 +118,9 @@ fn cpu_of(thread: Tid) -> CpuId {
     CpuId(u16::try_from(thread.get() - 1).unwrap_or(u16::MAX))
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Target for Debuggee<'_, M, CLAIMS, CPUS> {
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> Target
+    for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
+{
     type Arch = M::Arch;
     type Error = Infallible;
 

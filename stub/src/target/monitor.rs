@@ -27,6 +27,7 @@ pub struct Command {
 const HELP: &str = "\
 help   this text
 dr     the debug registers: who holds which, what is reserved, what is free
+tasks  which CPU runs which task, and the tasks that have claims
 why    why the last request was refused
 stop   why the machine stopped
 reset  reset the machine
@@ -69,8 +70,8 @@ impl Write for Pieces<'_> {
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MonitorCmd
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> MonitorCmd
+    for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     fn handle_monitor_cmd(
         &mut self,
@@ -92,11 +93,14 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MonitorCmd
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> Debuggee<'_, M, CLAIMS, CPUS> {
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
+    Debuggee<'_, M, CLAIMS, CPUS, TASKS>
+{
     fn run_command(&mut self, name: &str, arguments: &str, out: &mut dyn Write) -> fmt::Result {
         match name {
             "help" | "" => self.help(out),
             "dr" => write!(out, "{}", self.arbiter.table(self.machine.cpu())),
+            "tasks" => write!(out, "{}", self.arbiter.task_list()),
             "why" => match &self.debugger.refusal {
                 Some(refusal) => writeln!(out, "{refusal}"),
                 None => writeln!(out, "nothing was refused in this session"),

@@ -70,13 +70,14 @@ const fn errno_of(rejection: &Rejection) -> u8 {
     match rejection {
         Rejection::Full(_) => ENOSPC,
         Rejection::Protected(_) => EPERM,
-        Rejection::TableFull(_) => ENOMEM,
+        Rejection::TableFull(_) | Rejection::TooManyTasks(_) => ENOMEM,
         Rejection::ExecuteLength(_)
+        | Rejection::FlexibleWindows(_)
         | Rejection::PortRange
         | Rejection::Duplicate(_)
         | Rejection::StaleHandle => Errno::Invalid.code(),
         Rejection::NoSuchCpu(_) => ENODEV,
-        Rejection::IoUnavailable | Rejection::NotSupportedYet(_) => EOPNOTSUPP,
+        Rejection::IoUnavailable => EOPNOTSUPP,
     }
 }
 

@@ -22,8 +22,8 @@ use crate::register_file::{read_register, write_register};
 
 type Registers<M> = <<M as Machine>::Arch as Arch>::Registers;
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadBase
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> MultiThreadBase
+    for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     fn read_registers(&mut self, into: &mut Registers<M>, thread: Tid) -> TargetResult<(), Self> {
         self.machine
@@ -77,8 +77,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadBase
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> SingleRegisterAccess<Tid>
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
+    SingleRegisterAccess<Tid> for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     fn read_register(
         &mut self,
@@ -105,8 +105,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> SingleRegisterAccess<Ti
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> ThreadExtraInfo
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> ThreadExtraInfo
+    for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     // One CPU leads every stop for now, so what stopped the machine is what stopped it.
     fn thread_extra_info(&self, _: Tid, into: &mut [u8]) -> Result<usize, Infallible> {

@@ -43,8 +43,8 @@ impl Orders {
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadResume
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> MultiThreadResume
+    for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     fn resume(&mut self) -> Result<(), Infallible> {
         Ok(())
@@ -74,8 +74,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadResume
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadSingleStep
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> MultiThreadSingleStep
+    for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     fn set_resume_action_step(&mut self, _: Tid, _: Option<Signal>) -> Result<(), Infallible> {
         self.debugger.orders.action = Action::Step;
@@ -83,8 +83,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadSingleStep
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadRangeStepping
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
+    MultiThreadRangeStepping for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     fn set_resume_action_range_step(
         &mut self,
@@ -98,8 +98,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadRangeSteppin
     }
 }
 
-impl<M: Machine, const CLAIMS: usize, const CPUS: usize> MultiThreadSchedulerLocking
-    for Debuggee<'_, M, CLAIMS, CPUS>
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
+    MultiThreadSchedulerLocking for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     fn set_resume_action_scheduler_lock(&mut self) -> Result<(), Infallible> {
         Ok(())

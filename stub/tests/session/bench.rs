@@ -5,9 +5,10 @@
 //! order, so that a test can compare whole lists of writes.
 
 use gdbstub::common::Signal;
-use tetrarch::arbiter::{Arbiter, Config, CpuId, Reservations};
-use tetrarch::bank::DebugWrite;
+use tetrarch::arbiter::{Arbiter, Config, CpuId, PlanId, Reservations};
+use tetrarch::bank::{Bank, DebugWrite};
 use tetrarch::dr::{Dr6, Dr7, Slot};
+use tetrarch::hit::DebugException;
 use tetrarch::link::frame;
 use tetrarch::machine::{DebugRegisters, Memory};
 use tetrarch::session::{Cause, Fault, Go, Motion, Next, Overheard, ResumeFlag, Session};
@@ -188,8 +189,10 @@ impl Bench {
     /// The machine stops.
     pub fn stop(&mut self, cause: Cause<'_>) -> Vec<String> {
         let live = self.arbiter.suspend(CPU, &mut self.machine);
-        let cause = if let Cause::Debug { status, .. } = cause {
-            Cause::Debug { status, live }
+        let exceptions;
+        let cause = if let Cause::Debug([exception]) = cause {
+            exceptions = [self.arbiter.exception(CPU, exception.status, live)];
+            Cause::Debug(&exceptions)
         } else {
             cause
         };
@@ -204,7 +207,9 @@ impl Bench {
     /// A #DB with these bits set in DR6.
     pub fn debug_exception(&mut self, bits: u32) -> Vec<String> {
         let status = Dr6::from_bits(Dr6::RESET.bits() | bits);
-        self.stop(Cause::Debug { status, live: Dr7::OFF })
+        // What was live is filled in at the stop.
+        let exception = DebugException { status, live: Bank::RESET, plan: PlanId::NONE };
+        self.stop(Cause::Debug(&[exception]))
     }
 
     /// A page fault.

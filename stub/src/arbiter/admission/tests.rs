@@ -13,6 +13,7 @@ use crate::dr::Condition;
 
 const CPUS: usize = 2;
 const TASKS: u32 = 2;
+const EXTENT: Extent = Extent { cpus: CPUS, slots: MOST };
 
 fn config(debugger: u8, system: u8, flexible: u8) -> Config {
     let reservations = Reservations::new(debugger, system, flexible).unwrap();
@@ -104,7 +105,7 @@ proptest! {
     /// No false reject, no false accept, whatever the scopes.
     #[test]
     fn formula(requests in proptest::collection::vec(any_request(), 0..7), config in any_config()) {
-        let misfit = first_misfit(requests.iter(), CPUS, &config);
+        let misfit = first_misfit(requests.iter(), EXTENT, &config);
         prop_assert_eq!(misfit.is_none(), holds_everywhere(&requests, &config));
         if let Some(context) = misfit {
             prop_assert!(!holds(&requests, &config, context.cpu, context.task));
@@ -127,7 +128,7 @@ proptest! {
             }
         }
         let (class, scope) = (next.owner.class(), next.scope);
-        let room = room(requests.iter(), CPUS, &config, class, scope);
+        let room = room(requests.iter(), EXTENT, &config, class, scope, Tenure::Pinned);
         let mut admitted = 0;
         loop {
             let region = Region::new(0x1000 + admitted * 8, 4).unwrap();
@@ -150,9 +151,9 @@ fn shared_window_counts_once() {
     let shared = Tally { both: 1, ..Tally::default() };
     assert_eq!(shared.demand(&config, Flexible::Absent), 2);
     let full = Tally { both: 1, system_only: 3, ..Tally::default() };
-    assert!(!full.fits(&config, Flexible::Absent));
+    assert!(!full.fits(MOST, &config, Flexible::Absent));
     let fits = Tally { both: 1, system_only: 2, ..Tally::default() };
-    assert!(fits.fits(&config, Flexible::Absent));
+    assert!(fits.fits(MOST, &config, Flexible::Absent));
 }
 
 /// All tallies and all reservations: taking a window away, or one side's part in it, never
@@ -161,14 +162,14 @@ fn shared_window_counts_once() {
 fn releases_never_hurt() {
     for (d, s, f) in tallies().filter(|(d, s, f)| d + s + f <= 4) {
         let config = config(d as u8, s as u8, f as u8);
-        assert!(Tally::default().fits(&config, Flexible::Live));
+        assert!(Tally::default().fits(MOST, &config, Flexible::Live));
         for (debugger_only, system_only, both) in tallies() {
             let tally = Tally { debugger_only, system_only, both };
             for flexible in [Flexible::Live, Flexible::Absent] {
-                if !tally.fits(&config, flexible) {
+                if !tally.fits(MOST, &config, flexible) {
                     continue;
                 }
-                assert!(tally.fits(&config, Flexible::Absent));
+                assert!(tally.fits(MOST, &config, Flexible::Absent));
                 let mut less = Vec::new();
                 if debugger_only > 0 {
                     less.push(Tally { debugger_only: debugger_only - 1, ..tally });
@@ -181,7 +182,7 @@ fn releases_never_hurt() {
                     less.push(Tally { both: both - 1, system_only: system_only + 1, ..tally });
                 }
                 for less in less {
-                    assert!(less.fits(&config, flexible), "{less:?} after {tally:?}");
+                    assert!(less.fits(MOST, &config, flexible), "{less:?} after {tally:?}");
                 }
             }
         }
@@ -216,7 +217,11 @@ fn formula_is_what_reservations_mean() {
                     })
                 });
                 let tally = Tally { debugger_only, system_only, both };
-                assert_eq!(tally.fits(&config, Flexible::Absent), safe, "{tally:?} {config:?}");
+                assert_eq!(
+                    tally.fits(MOST, &config, Flexible::Absent),
+                    safe,
+                    "{tally:?} {config:?}"
+                );
             }
         }
     }

@@ -146,11 +146,14 @@ fn modify_takes_the_place_of_its_twin() {
     let twin = claim(&mut arbiter, debugger(0, 8));
     let other = claim(&mut arbiter, debugger(8, 24));
     assert_eq!(
-        arbiter.modify(other, region(0, 8), Condition::Write),
+        arbiter.modify(other, to(region(0, 8), Condition::Write)),
         Err(Rejection::Duplicate(twin))
     );
     arbiter.hold(twin).unwrap();
-    assert_eq!(arbiter.modify(twin, region(0, 4), Condition::Write), Err(Rejection::StaleHandle));
-    arbiter.modify(other, region(0, 8), Condition::Write).unwrap();
+    assert_eq!(
+        arbiter.modify(twin, to(region(0, 4), Condition::Write)),
+        Err(Rejection::StaleHandle)
+    );
+    arbiter.modify(other, to(region(0, 8), Condition::Write)).unwrap();
     assert_eq!(left(&arbiter, &[twin, other]), [false, true]);
 }

@@ -7,7 +7,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use self::steps::{Step, any_step};
-use super::{Registers, region};
+use super::{Registers, region, to};
 use crate::arbiter::admission::tests::{any_config, holds_everywhere};
 use crate::arbiter::*;
 use crate::dr::{Condition, Dr7, Slot};
@@ -70,7 +70,7 @@ impl Model {
             Step::Modify(index, region, condition) => {
                 let Some(known) = chosen(index) else { return };
                 let request = Request { region: *region, condition: *condition, ..known.request };
-                let result = self.arbiter.modify(known.handle, *region, *condition);
+                let result = self.arbiter.modify(known.handle, to(*region, *condition));
                 let twin = self.known.iter().find(|twin| {
                     twin.request == request
                         && request.owner == Owner::Debugger
@@ -200,7 +200,7 @@ proptest! {
             let before = model.arbiter.clone();
             prop_assert_eq!(model.arbiter.release(handle), Err(Stale));
             prop_assert_eq!(model.arbiter.hold(handle), Err(HoldError::Stale));
-            let result = model.arbiter.modify(handle, region(0, 1), Condition::Write);
+            let result = model.arbiter.modify(handle, to(region(0, 1), Condition::Write));
             prop_assert_eq!(result, Err(Rejection::StaleHandle));
             prop_assert!(before == model.arbiter);
         }

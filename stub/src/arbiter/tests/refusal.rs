@@ -71,7 +71,7 @@ fn protected_ranges() {
     // An accepted claim is not taken away by protecting its place.
     let late = Protected { against: Against::Everything, ..code };
     assert_eq!(arbiter.protect(late), Err(ProtectError::InUse(Owner::Debugger)));
-    assert!(arbiter.modify(watched, region(0x1000, 1), Condition::Write).is_err());
+    assert!(arbiter.modify(watched, to(region(0x1000, 1), Condition::Write)).is_err());
     // Repeating is harmless; there is an end to them.
     let filler = |page| Protected {
         region: region(0x10000 * page, 1),

@@ -93,7 +93,7 @@ impl Model {
         let windows: Vec<_> =
             shortage.holders.iter().flatten().map(|holder| holder.window).collect();
         let mut known = self.arbiter.wanted(shortage.cpu);
-        known.extend(self.arbiter.held_windows(shortage.cpu));
+        known.extend(self.arbiter.spare_windows(shortage.cpu));
         assert!(
             windows.len() == known.len() && known.iter().all(|window| windows.contains(window))
         );

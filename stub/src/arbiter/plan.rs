@@ -1,0 +1,201 @@
+//! What a CPU arms while it runs a task: worked out when a claim is made, not at the switch.
+//!
+//! There is a plan for each CPU and each task that has claims, and one for each CPU and all
+//! other tasks. It lists the windows that pinned claims want, those that only keep their
+//! place, and the flexible claims in the order of their turns. A task carries the number of
+//! its plan; so a context switch compares two numbers, and only if they differ looks further.
+//!
+//! **Turns.** Flexible claims take the `H` slots of the context that no pinned window has,
+//! front of the queue first; a turn later the front goes to the back. While `F` of them want
+//! a slot and neither number changes, each is therefore armed for exactly `H` of any `F` turns
+//! (promise 8), one address is written a turn, and whoever joins goes behind all who wait: no
+//! coming and going can keep one that waits from its turn.
+//!
+//! What takes turns is a *window*. Flexible claims with the same one share its turn, and one
+//! whose window a pinned claim has, or keeps a place for, needs none: it is armed all the time.
+
+use heapless::Vec;
+
+use super::Claim;
+use super::claim::{CpuId, Handle, TaskId, Tenure};
+use super::region::Widest;
+use crate::dr::{Condition, Window};
+
+/// The number of a plan, for a task to carry.
+///
+/// A task has a number of its own from its first claim to the release of its last: ask for it
+/// ([`plan_of`](super::Arbiter::plan_of)) after each of the two. All other tasks have
+/// [`NONE`](Self::NONE). A number that is out of date is never another task's; it is taken for
+/// `NONE`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PlanId(u32);
+
+impl PlanId {
+    /// What is armed for every task that has no claims: the claims of the CPU alone.
+    pub const NONE: PlanId = PlanId(0);
+
+    /// The number as a word, for a register or an atomic.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The number that has this word.
+    pub const fn from_bits(bits: u32) -> PlanId {
+        PlanId(bits)
+    }
+
+    /// The `generation`-th number of place `index` among `places`.
+    pub(super) const fn new(index: usize, generation: u32, places: usize) -> PlanId {
+        // Comes round after 2^32 tasks with claims, and never to 0.
+        let rounds = (u32::MAX - 1) / places as u32;
+        PlanId(generation % rounds * places as u32 + index as u32 + 1)
+    }
+
+    /// The place that the number belongs to, if it is one of `places`.
+    pub(super) const fn index(self, places: usize) -> Option<usize> {
+        if self.0 == 0 || places == 0 { None } else { Some((self.0 as usize - 1) % places) }
+    }
+}
+
+/// A flexible claim, by its place in the table, and its window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Contender {
+    pub place: u16,
+    pub window: Window,
+}
+
+/// What to arm in one context.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
+pub(crate) struct Plan<const CLAIMS: usize, const SLOTS: usize> {
+    pub id: PlanId,
+    pub task: Option<TaskId>,
+    /// The windows to arm: those of pinned claims first, and so many of the queue as fit.
+    pub wanted: Vec<Window, SLOTS>,
+    /// How many of them are pinned.
+    pinned: usize,
+    /// Windows that are counted but not armed for their pinned claims: held or disabled ones.
+    pub kept: Vec<Window, SLOTS>,
+    /// The flexible claims, in the order of their turns.
+    pub queue: Vec<Contender, CLAIMS>,
+    /// The CPU's turn in which it last ran.
+    pub turn: Option<u64>,
+}
+
+impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
+    /// Arms nothing.
+    pub const EMPTY: Self = Plan {
+        id: PlanId::NONE,
+        task: None,
+        wanted: Vec::new(),
+        pinned: 0,
+        kept: Vec::new(),
+        queue: Vec::new(),
+        turn: None,
+    };
+
+    /// Of a task that has just got claims, or of none.
+    pub fn of(id: PlanId, task: Option<TaskId>) -> Self {
+        Plan { id, task, ..Self::EMPTY }
+    }
+
+    /// Makes the plan anew, from the claims that are left. Who waited keeps its place.
+    pub fn rebuild<'a>(
+        &mut self,
+        cpu: CpuId,
+        widest: Widest,
+        claims: impl Iterator<Item = (Handle, &'a Claim)> + Clone,
+    ) {
+        let task = self.task;
+        let here = claims.filter(|(_, claim)| claim.request.scope.applies(cpu, task));
+        let pinned = || here.clone().filter(|(_, claim)| claim.request.tenure == Tenure::Pinned);
+        self.wanted.clear();
+        for (_, claim) in pinned().filter(|(_, claim)| claim.is_live()) {
+            claim.windows(widest).for_each(|window| add(&mut self.wanted, window));
+        }
+        self.pinned = self.wanted.len();
+        self.kept.clear();
+        for (_, claim) in pinned().filter(|(_, claim)| !claim.is_live()) {
+            for window in claim.windows(widest).filter(|window| !self.wanted.contains(window)) {
+                add(&mut self.kept, window);
+            }
+        }
+        let flexible = || {
+            let live = here
+                .clone()
+                .filter(|(_, claim)| claim.request.tenure == Tenure::Flexible && claim.is_live());
+            // Admission has seen to it that there is one window.
+            live.filter_map(|(handle, claim)| {
+                let window = claim.windows(widest).next()?;
+                Some(Contender { place: handle.index, window })
+            })
+        };
+        self.queue.retain(|waiting| flexible().any(|contender| contender == *waiting));
+        for contender in flexible() {
+            if !self.queue.contains(&contender) {
+                let pushed = self.queue.push(contender);
+                debug_assert!(pushed.is_ok(), "more claims than places");
+            }
+        }
+        self.choose();
+    }
+
+    /// Ends a turn: the front of the queue goes to its back, if there are some that wait.
+    pub fn rotate(&mut self) {
+        let turns = self.queue.iter().filter(|contender| self.takes_turns(contender.window));
+        let waits = turns.clone().any(|contender| !self.wanted.contains(&contender.window));
+        let Some(front) = turns.map(|contender| contender.window).next().filter(|_| waits) else {
+            return;
+        };
+        let (back, mut queue): (Vec<Contender, CLAIMS>, Vec<Contender, CLAIMS>) =
+            self.queue.iter().partition(|contender| contender.window == front);
+        // As many as there were.
+        let _ = queue.extend_from_slice(&back);
+        self.queue = queue;
+        self.choose();
+    }
+
+    /// Whether a flexible claim needs a turn to have this window armed.
+    fn takes_turns(&self, window: Window) -> bool {
+        let pinned = self.wanted.iter().take(self.pinned);
+        !pinned.chain(&self.kept).any(|known| *known == window)
+    }
+
+    /// Gives the slots that are left to the queue.
+    fn choose(&mut self) {
+        self.wanted.truncate(self.pinned);
+        let mut room = SLOTS.saturating_sub(self.pinned + self.kept.len());
+        for Contender { window, .. } in &self.queue {
+            if self.wanted.contains(window) {
+                continue;
+            }
+            if !self.kept.contains(window) {
+                let Some(less) = room.checked_sub(1) else { continue };
+                room = less;
+            }
+            add(&mut self.wanted, *window);
+        }
+    }
+
+    /// Whether an execute breakpoint is to be armed at `address`.
+    pub fn breaks_at(&self, address: usize) -> bool {
+        self.wanted
+            .iter()
+            .any(|window| window.condition() == Condition::Execute && window.address() == address)
+    }
+
+    /// The windows that keep their place, and that nobody else wants armed.
+    pub fn spare(&self) -> Vec<Window, SLOTS> {
+        let mut spare = self.kept.clone();
+        spare.retain(|window| !self.wanted.contains(window));
+        spare
+    }
+}
+
+fn add<const SLOTS: usize>(windows: &mut Vec<Window, SLOTS>, window: Window) {
+    if !windows.contains(&window) {
+        let pushed = windows.push(window);
+        debug_assert!(pushed.is_ok(), "admission let too many windows in");
+    }
+}

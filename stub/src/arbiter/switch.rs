@@ -1,0 +1,280 @@
+//! One CPU: what it holds, what it runs, and the way from one task to the next.
+//!
+//! This is the hot path. A switch between two tasks without claims is one compare and one
+//! branch ([`switch_to`](Cpu::switch_to)); any other looks the two plans up, which are ready,
+//! and writes the difference to what the registers hold (promise 9). What a switch needs
+//! belongs to its CPU alone.
+//!
+//! **A hit between two of the writes.** The code that switches has the arbiter to itself, so
+//! a debug exception that interrupts it cannot be told to anybody at once. It is attributed
+//! all the same, if whoever handles the exception notes what the registers held when it came,
+//! and which plan was in force before ([`DebugException`](crate::hit::DebugException)), and
+//! delivers that afterwards: each slot holds, between any two writes, a window of the old plan
+//! or of the new one or is off, and the claims of both are looked at.
+//!
+//! **A turn** ends with the first tick after its context ran. For the task that runs then, it
+//! ends at the tick; for another, when it next runs. So a task that never happens to run when
+//! the clock ticks has its turns too, and a switch away and back changes no order.
+//!
+//! **Lazily**: with [`Switching::Lazy`] the registers of a task are left as they are when it
+//! gives way to one without claims. A hit that the newcomer then causes finds no owner and is
+//! dropped. When the task comes back, nothing need be written.
+
+use super::claim::TaskId;
+use super::config::Switching;
+use super::count::{Armed, Counter};
+use super::plan::{Plan, PlanId};
+use crate::bank::{Bank, Transition, transition};
+use crate::dr::Window;
+use crate::machine::DebugRegisters;
+
+/// All that a switch, a tick and a debug exception on one CPU need.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
+pub(crate) struct Cpu<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> {
+    /// What the registers hold, as last written.
+    pub bank: Bank,
+    /// What each slot was last made to hold: only a difference is an event.
+    pub(super) shown: [Option<Window>; 4],
+    /// The number of the plan that is armed.
+    in_force: PlanId,
+    /// For tasks without claims.
+    base: Plan<CLAIMS, SLOTS>,
+    /// For the others.
+    plans: [Plan<CLAIMS, SLOTS>; TASKS],
+    /// Part of the count of each flexible claim.
+    pub(super) counters: [Counter; CLAIMS],
+    /// Until when time has been counted; `None` before the first time.
+    since: Option<u64>,
+    /// How many times it has ticked.
+    turn: u64,
+    /// Windows may be armed that the plan in force does not want.
+    lazy: bool,
+}
+
+impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TASKS, SLOTS> {
+    /// Registers as after reset, no claim, no task.
+    pub const RESET: Self = Cpu {
+        bank: Bank::RESET,
+        shown: [None; 4],
+        in_force: PlanId::NONE,
+        base: Plan::EMPTY,
+        plans: [const { Plan::EMPTY }; TASKS],
+        counters: [Counter::ZERO; CLAIMS],
+        since: None,
+        turn: 0,
+        lazy: false,
+    };
+
+    /// The number of the plan in force.
+    pub const fn in_force(&self) -> PlanId {
+        self.in_force
+    }
+
+    /// The plan in force.
+    pub fn current(&self) -> &Plan<CLAIMS, SLOTS> {
+        self.at(self.in_force)
+    }
+
+    /// The plan with this number; without one of its own, the CPU's.
+    pub fn at(&self, id: PlanId) -> &Plan<CLAIMS, SLOTS> {
+        find(&self.plans, &self.base, id)
+    }
+
+    fn current_mut(&mut self) -> &mut Plan<CLAIMS, SLOTS> {
+        let own = self.in_force.index(TASKS).and_then(|index| self.plans.get_mut(index));
+        own.filter(|plan| plan.id == self.in_force).unwrap_or(&mut self.base)
+    }
+
+    /// The plans that are in use, to be made anew.
+    pub(super) fn plans_mut(&mut self) -> impl Iterator<Item = &mut Plan<CLAIMS, SLOTS>> {
+        let own = self.plans.iter_mut().filter(|plan| plan.id != PlanId::NONE);
+        core::iter::once(&mut self.base).chain(own)
+    }
+
+    /// Gives a place to the plan of a task, or takes it back.
+    pub(super) fn set_plan(&mut self, index: usize, id: PlanId, task: Option<TaskId>) {
+        let Some(plan) = self.plans.get_mut(index).filter(|plan| plan.id != id) else { return };
+        if plan.id == self.in_force {
+            self.in_force = PlanId::NONE;
+        }
+        *plan = Plan::of(id, task);
+    }
+
+    /// Arms what the task with this plan wants: promise 9.
+    #[inline]
+    pub fn switch_to(
+        &mut self,
+        plan: PlanId,
+        now: u64,
+        switching: Switching,
+        registers: &mut impl DebugRegisters,
+    ) {
+        if plan != self.in_force {
+            self.switch(plan, now, switching, registers);
+        }
+    }
+
+    #[inline(never)]
+    fn switch(
+        &mut self,
+        plan: PlanId,
+        now: u64,
+        switching: Switching,
+        registers: &mut impl DebugRegisters,
+    ) {
+        self.accrue(now);
+        self.in_force = self.at(plan).id;
+        self.take_turn();
+        let may_stay = switching == Switching::Lazy && self.in_force == PlanId::NONE;
+        if may_stay && self.base.wanted.iter().all(|window| self.bank.has_armed(*window)) {
+            self.lazy = true;
+        } else {
+            self.arm(registers);
+        }
+    }
+
+    /// Ends the turn; the next ones in the queue of the plan in force are armed.
+    pub fn tick(&mut self, now: u64, registers: &mut impl DebugRegisters) {
+        self.accrue(now);
+        self.counters.iter_mut().for_each(Counter::end_turn);
+        self.turn = self.turn.wrapping_add(1);
+        if self.take_turn() {
+            self.arm(registers);
+        }
+    }
+
+    /// Moves the queue of the plan in force if it ran in an earlier turn. Says whether it did.
+    fn take_turn(&mut self) -> bool {
+        let turn = self.turn;
+        let plan = self.current_mut();
+        let ran_before = plan.turn.replace(turn).is_some_and(|last| last != turn);
+        if ran_before {
+            plan.rotate();
+        }
+        ran_before
+    }
+
+    /// Counts the time up to `now`.
+    pub fn accrue(&mut self, now: u64) {
+        let time = now.saturating_sub(self.since.unwrap_or(now));
+        self.since = Some(now);
+        let plan = find(&self.plans, &self.base, self.in_force);
+        for contender in &plan.queue {
+            if let Some(counter) = self.counters.get_mut(usize::from(contender.place)) {
+                let is_armed = plan.wanted.contains(&contender.window);
+                counter.pass(time, if is_armed { Armed::Yes } else { Armed::No });
+            }
+        }
+    }
+
+    /// Goes on counting at `now`: what passed since the last time counts for nobody.
+    pub fn skip_to(&mut self, now: u64) {
+        self.since = Some(now);
+    }
+
+    /// The way from what the registers hold to what the plan in force wants.
+    pub(super) fn transition(&self) -> Transition {
+        let plan = self.current();
+        transition(&self.bank, &plan.wanted, &plan.spare(), SLOTS)
+    }
+
+    /// Arms exactly what the plan in force wants, in the fewest writes.
+    pub(super) fn arm(&mut self, registers: &mut impl DebugRegisters) {
+        let transition = self.transition();
+        self.bank.apply(&transition, registers);
+        self.shown = *transition.placement();
+        self.lazy = false;
+    }
+
+    /// Starts with registers as after INIT, running no task.
+    pub(super) fn restart(&mut self, bank: Bank) {
+        (self.bank, self.in_force, self.since, self.lazy) = (bank, PlanId::NONE, None, false);
+    }
+
+    /// Whether a hit of this window can be one that the plan in force did not ask for.
+    pub fn is_stray(&self, window: &Window) -> bool {
+        self.lazy && !self.current().wanted.contains(window)
+    }
+}
+
+/// The plan with this number, or else `base`.
+fn find<'a, const CLAIMS: usize, const SLOTS: usize>(
+    plans: &'a [Plan<CLAIMS, SLOTS>],
+    base: &'a Plan<CLAIMS, SLOTS>,
+    id: PlanId,
+) -> &'a Plan<CLAIMS, SLOTS> {
+    let own = id.index(plans.len()).and_then(|index| plans.get(index));
+    own.filter(|plan| plan.id == id).unwrap_or(base)
+}
+
+/// A task with claims.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Task {
+    /// Its number.
+    pub id: TaskId,
+    /// What it carries.
+    pub plan: PlanId,
+}
+
+/// Which task has which plan: the same on all CPUs.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq))]
+pub(super) struct Tasks<const TASKS: usize> {
+    places: [Place; TASKS],
+}
+
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
+struct Place {
+    task: Option<TaskId>,
+    generation: u32,
+}
+
+impl<const TASKS: usize> Tasks<TASKS> {
+    pub const NONE: Self = Tasks { places: [Place { task: None, generation: 0 }; TASKS] };
+
+    /// The tasks that have a plan.
+    pub fn iter(&self) -> impl Iterator<Item = Task> + Clone {
+        self.places.iter().enumerate().filter_map(|(index, place)| {
+            let plan = PlanId::new(index, place.generation, TASKS);
+            place.task.map(|id| Task { id, plan })
+        })
+    }
+
+    /// The plan of a task.
+    pub fn plan_of(&self, task: TaskId) -> PlanId {
+        self.iter().find(|known| known.id == task).map_or(PlanId::NONE, |known| known.plan)
+    }
+
+    /// Takes the places of tasks that are `gone`, and gives places to `with_claims`.
+    pub fn update(
+        &mut self,
+        is_gone: impl Fn(TaskId) -> bool,
+        with_claims: impl Iterator<Item = TaskId>,
+    ) {
+        for place in &mut self.places {
+            if place.task.is_some_and(&is_gone) {
+                *place = Place { task: None, generation: place.generation.wrapping_add(1) };
+            }
+        }
+        for task in with_claims {
+            if self.places.iter().any(|place| place.task == Some(task)) {
+                continue;
+            }
+            let free = self.places.iter_mut().find(|place| place.task.is_none());
+            debug_assert!(free.is_some(), "admission let too many tasks in");
+            if let Some(place) = free {
+                place.task = Some(task);
+            }
+        }
+    }
+
+    /// Each place, in order, with the number and the task that it has now.
+    pub fn places(&self) -> impl Iterator<Item = (usize, PlanId, Option<TaskId>)> {
+        self.places.iter().enumerate().map(|(index, place)| match place.task {
+            Some(_) => (index, PlanId::new(index, place.generation, TASKS), place.task),
+            None => (index, PlanId::NONE, None),
+        })
+    }
+}
