@@ -34,6 +34,11 @@ impl Bank {
         self.addresses[slot.index()]
     }
 
+    /// DR0–DR3, in order.
+    pub const fn addresses(&self) -> [usize; 4] {
+        self.addresses
+    }
+
     /// DR7.
     pub const fn control(&self) -> Dr7 {
         self.control

@@ -29,7 +29,7 @@ pub(crate) enum Form {
     Hook,
 }
 
-impl<const CLAIMS: usize> Stub<CLAIMS> {
+impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
     /// # Safety
     ///
     /// As for [`install`](Self::install).
@@ -83,6 +83,7 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
             state.end_of_interrupt =
                 config.serial_interrupt.map(|interrupt| interrupt.end_of_interrupt);
             state.reset = config.reset;
+            state.clock = config.clock;
             state.session.set_commands(config.commands);
             if let Some(map) = config.memory_map {
                 state.session.set_memory_map(map);

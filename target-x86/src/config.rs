@@ -30,19 +30,22 @@ pub struct Config {
     pub commands: &'static [Command],
     /// gdb's memory map, as XML; `None` for "all of it is RAM".
     pub memory_map: Option<&'static str>,
+    /// What time it is, for claims that take turns: in any unit, and never running backwards.
+    pub clock: fn() -> u64,
     /// Resets the machine, for `monitor reset` and gdb's `kill`.
     pub reset: fn() -> !,
 }
 
 impl Config {
-    /// COM1 at 115,200 bits per second without an interrupt, no reservations, and a reset
-    /// through the chipset.
+    /// COM1 at 115,200 bits per second without an interrupt, no reservations, time in
+    /// the processor's cycles (TSC), and a reset through the chipset.
     pub const DEFAULT: Self = Self {
         arbiter: arbiter::Config::DEFAULT,
         port: Port::COM1,
         serial_interrupt: None,
         commands: &[],
         memory_map: None,
+        clock: cpus::time_stamp,
         reset: cpus::reset,
     };
 }

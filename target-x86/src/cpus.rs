@@ -45,6 +45,13 @@ pub(crate) fn is_emulated_by_tcg() -> bool {
     [answer.ebx, answer.ecx, answer.edx] == SIGNATURE
 }
 
+/// The time-stamp counter of this CPU.
+pub(crate) fn time_stamp() -> u64 {
+    // SAFETY: reading has no effect. With CR4.TSD it is #GP outside ring 0, and the installer
+    // guarantees ring 0.
+    unsafe { x86::time::rdtsc() }
+}
+
 /// Resets the machine: through the chipset's reset control register, through the keyboard
 /// controller, and at last by an exception that cannot be delivered.
 pub(crate) fn reset() -> ! {

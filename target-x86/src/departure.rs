@@ -5,13 +5,12 @@
 //! go, under the working IDT if it is stepped.
 
 use tetrarch::arbiter::Condition;
-use tetrarch::dr::Dr7;
 use tetrarch::machine::Memory;
 use tetrarch::session::{Cause, Go, Motion, Overheard, ResumeFlag};
 
 use crate::area::{self, DebugStack};
 use crate::cpus;
-use crate::exception::single_step;
+use crate::exception::STEPPED;
 use crate::fault;
 use crate::frame::{Frame, flag, vector};
 use crate::memory::Linear;
@@ -28,7 +27,7 @@ pub(crate) enum Departure {
     Instead(Cause<'static>),
 }
 
-impl<const CLAIMS: usize> State<CLAIMS> {
+impl<const CLAIMS: usize, const TASKS: usize> State<CLAIMS, TASKS> {
     /// Prepares the frame for what the session wants of it. What arrived in the meantime
     /// comes first, so that a client can interrupt what never leaves here.
     pub fn depart(&mut self, machine: &mut Stopped<'_>, go: Go, pending: &Pending) -> Departure {
@@ -53,7 +52,7 @@ impl<const CLAIMS: usize> State<CLAIMS> {
     }
 
     fn begin_step(&mut self, frame: &mut Frame, pending: &Pending) -> Departure {
-        let stepped = Departure::Instead(Cause::Debug { status: single_step(), live: Dr7::OFF });
+        let stepped = Departure::Instead(Cause::Debug(&STEPPED));
         let begun = if self.has_breakpoint_at(frame) {
             step::begin_at_breakpoint(frame)
         } else {

@@ -68,6 +68,8 @@ pub enum ClaimError {
     /// The call comes out of a claim's handler or a monitor command, which may not change
     /// what they were called about.
     Busy,
+    /// The request names the debugger as its owner: those are made by gdb.
+    DebuggersRequest,
     /// The arbiter refused.
     Rejected(Rejection),
 }
@@ -77,6 +79,7 @@ impl fmt::Display for ClaimError {
         match self {
             Self::NotInstalled => f.write_str("the stub is not installed"),
             Self::Busy => f.write_str("the stub is in the middle of an exception"),
+            Self::DebuggersRequest => f.write_str("the debugger makes its requests itself"),
             Self::Rejected(rejection) => rejection.fmt(f),
         }
     }

@@ -18,8 +18,10 @@
 //! emulator: it is noted, with DR7, which it leaves off. The exception that it interrupted
 //! takes DR7 along and, at its end, tells the session what was noted.
 
-use tetrarch::arbiter::Condition;
+use tetrarch::arbiter::{Condition, PlanId};
+use tetrarch::bank::Bank;
 use tetrarch::dr::{Dr6, Dr7, Slot};
+use tetrarch::hit::DebugException;
 use tetrarch::session::{Cause, Overheard};
 
 use crate::cpus::{self, Guard, HeldHere};
@@ -29,14 +31,15 @@ use crate::entry;
 use crate::fault;
 use crate::frame::{Frame, flag, vector};
 use crate::memory::{self, Linear};
+use crate::notes::{Exceptions, status_of};
 use crate::own_code::{self, Outcome};
 use crate::panic::{self, Text};
-use crate::pending::{Hit, Request};
+use crate::pending::Request;
 use crate::state::State;
 use crate::step::{self, Delivery, Finished};
 use crate::stub::Stub;
 
-impl<const CLAIMS: usize> Installed for Stub<CLAIMS> {
+impl<const CLAIMS: usize, const TASKS: usize> Installed for Stub<CLAIMS, TASKS> {
     fn handle(
         &self,
         frame: &mut Frame,
@@ -80,7 +83,7 @@ impl<const CLAIMS: usize> Installed for Stub<CLAIMS> {
     }
 }
 
-impl<const CLAIMS: usize> Stub<CLAIMS> {
+impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
     /// Whether it is installed, and has not handed off.
     fn rules(&self) -> bool {
         match self.state.enter() {
@@ -92,7 +95,7 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
 
     /// The state, if the firmware was interrupted where it can be stopped, by a stub that rules
     /// (still: it may have handed off in the exception that is being handled).
-    fn at_rest(&self, interrupted: Interrupted) -> Option<Guard<'_, State<CLAIMS>>> {
+    fn at_rest(&self, interrupted: Interrupted) -> Option<Guard<'_, State<CLAIMS, TASKS>>> {
         match (interrupted, self.state.enter()) {
             (Interrupted::Firmware, Ok(state))
                 if state.step.is_none() && state.tables.is_some() =>
@@ -110,9 +113,11 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
         let mut control = live;
         if self.pending.has_notes()
             && let Some(state) = self.at_rest(interrupted)
-            && let Some(hit) = self.pending.take_hit()
         {
-            control = self.serve(state, frame, control, hit.cause());
+            let exceptions = self.pending.debug.take();
+            if !exceptions.is_empty() {
+                control = self.serve(state, frame, control, Cause::Debug(&exceptions));
+            }
         }
         if self.pending.has_nmi() { self.nmi(frame, control, interrupted) } else { control }
     }
@@ -120,27 +125,38 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
     fn debug(&self, frame: &mut Frame, live: Dr7) -> Dr7 {
         let status = debug_regs::take_status();
         if entry::way_in().contains(&frame.rip) {
-            self.pending.note_hit(Hit { status, live });
+            self.pending.debug.add(self.as_found(status, live));
             self.pending.note_control(live);
             return Dr7::OFF;
         }
         let Ok(state) = self.state.enter() else {
-            self.note_debug(frame, Hit { status, live });
+            self.note_debug(frame, status, live);
             return live;
         };
-        let hit = Hit { status, live };
-        let hit = self.pending.take_hit().map_or(hit, |noted| noted.and(hit));
-        self.stop(state, frame, live, hit)
+        let mut exceptions = self.pending.debug.take();
+        // There is room for one more than can be noted.
+        let _ = exceptions.push(state.arbiter.exception(cpus::current(), status, live));
+        self.stop(state, frame, live, exceptions)
+    }
+
+    /// A #DB whose hits cannot be attributed now: with what the registers hold, because the
+    /// interrupted code may be about to change them, and the plan that it may be about to leave.
+    fn as_found(&self, status: Dr6, live: Dr7) -> DebugException {
+        DebugException {
+            status,
+            live: Bank::new(debug_regs::addresses(), live),
+            plan: self.in_force(),
+        }
     }
 
     /// A #DB in code that holds the lock. A mere step trap needs no note: TF is still set in
     /// the frame, and the first trap after the lock ends the step.
-    fn note_debug(&self, frame: &mut Frame, hit: Hit) {
-        let hits = |slot: &Slot| hit.status.hit(*slot) && hit.live.is_armed(*slot);
+    fn note_debug(&self, frame: &mut Frame, status: Dr6, live: Dr7) {
+        let hits = |slot: &Slot| status.hit(*slot) && live.is_armed(*slot);
         if Slot::ALL.iter().any(hits) {
-            self.pending.note_hit(hit);
+            self.pending.debug.add(self.as_found(status, live));
         }
-        let executes = |slot: &Slot| hits(slot) && hit.live.condition(*slot) == Condition::Execute;
+        let executes = |slot: &Slot| hits(slot) && live.condition(*slot) == Condition::Execute;
         if Slot::ALL.iter().any(executes) {
             // It is reported later; without RF it would come again for ever.
             frame.set(flag::RESUME);
@@ -179,22 +195,22 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
             }
             panic::fatal(frame)
         };
-        self.stop(state, frame, live, Hit { status: Dr6::RESET, live })
+        self.stop(state, frame, live, Exceptions::new())
     }
 
     /// Ends the step that is under way, if there is one, and tells the session what came.
     fn stop(
         &self,
-        mut state: Guard<'_, State<CLAIMS>>,
+        mut state: Guard<'_, State<CLAIMS, TASKS>>,
         frame: &mut Frame,
         live: Dr7,
-        hit: Hit,
+        exceptions: Exceptions,
     ) -> Dr7 {
-        let stepped = Hit { status: single_step(), live: Dr7::OFF };
+        let status = status_of(&exceptions);
         let news = match state.step.take() {
-            None => hit,
-            Some(pending) => match step::finish(pending, frame, &mut Linear, hit.status) {
-                Finished::Debug => hit,
+            None => exceptions.as_slice(),
+            Some(pending) => match step::finish(pending, frame, &mut Linear, status) {
+                Finished::Debug => exceptions.as_slice(),
                 Finished::Exception(event) => {
                     match step::deliver(frame, &mut Linear, &state.system(), event) {
                         Delivery::Handler => frame.vector = vector::DEBUG,
@@ -202,12 +218,12 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
                             event.describe_in(frame);
                         }
                     }
-                    stepped
+                    &STEPPED
                 }
             },
         };
         match frame.vector {
-            vector::DEBUG => self.serve(state, frame, live, news.cause()),
+            vector::DEBUG => self.serve(state, frame, live, Cause::Debug(news)),
             vector::BREAKPOINT => self.breakpoint(state, frame, live),
             _ => {
                 let fault = fault::describe(frame);
@@ -217,22 +233,30 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
     }
 
     /// An INT3: what the library itself wants, or news for the session.
-    fn breakpoint(&self, mut state: Guard<'_, State<CLAIMS>>, frame: &mut Frame, live: Dr7) -> Dr7 {
-        let text;
+    fn breakpoint(
+        &self,
+        mut state: Guard<'_, State<CLAIMS, TASKS>>,
+        frame: &mut Frame,
+        live: Dr7,
+    ) -> Dr7 {
+        let (text, exceptions);
         let cause = match self.pending.take_request() {
             None => Cause::Breakpoint,
             Some(Request::Attend) => match state.session.overheard() {
                 Overheard::Interrupt => Cause::Interrupt,
                 Overheard::Packet => Cause::Packet,
                 // Attended to meanwhile, in an NMI that came between.
-                Overheard::Nothing => Hit::NONE.cause(),
+                Overheard::Nothing => Cause::Debug(&[]),
             },
             Some(Request::Panic) => {
                 text = self.message.get();
                 Cause::Panic(text.as_str())
             }
             // An NMI is told after that.
-            Some(Request::Deliver) => self.pending.take_hit().unwrap_or(Hit::NONE).cause(),
+            Some(Request::Deliver) => {
+                exceptions = self.pending.debug.take();
+                Cause::Debug(&exceptions)
+            }
             Some(Request::HandOff) => return state.hand_off(frame, live),
         };
         self.serve(state, frame, live, cause)
@@ -240,7 +264,7 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
 
     fn serve(
         &self,
-        mut state: Guard<'_, State<CLAIMS>>,
+        mut state: Guard<'_, State<CLAIMS, TASKS>>,
         frame: &mut Frame,
         live: Dr7,
         cause: Cause<'_>,
@@ -249,11 +273,13 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
     }
 }
 
-/// DR6 of a step that ended without the processor's help.
-pub(crate) fn single_step() -> Dr6 {
-    const BS: u32 = 1 << 14;
-    Dr6::from_bits(Dr6::RESET.bits() | BS)
-}
+/// A step that ended without the processor's help.
+pub(crate) static STEPPED: [DebugException; 1] = [DebugException {
+    // BS.
+    status: Dr6::from_bits(Dr6::RESET.bits() | 1 << 14),
+    live: Bank::RESET,
+    plan: PlanId::NONE,
+}];
 
 /// Stops in the debugger, as an INT3 that is compiled into the firmware. Without a stub in
 /// place it does what INT3 does.

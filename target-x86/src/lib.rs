@@ -35,9 +35,9 @@
 //! | | `step` | single step: TF, RF, IF, and the instructions that can tell |
 //! | | `memory`, `registers` | what the debugger reads and writes |
 //!
-//! Around it: [`stub`](Stub) (what the firmware calls), `bring_up`, `install`, `tables`,
-//! `area` (IDT, GDT, TSS, stacks), `cpus` (the lock), `pending` (what came at the wrong moment),
-//! `uart`, `panic`.
+//! Around it: [`stub`](Stub), `claims` and `tasks` (what the firmware calls), `bring_up`, `install`, `tables`,
+//! `area` (IDT, GDT, TSS, stacks), `cpus` (the lock), `pending` and `notes` (what came at the
+//! wrong moment), `uart`, `panic`.
 //!
 //! # What the code relies on
 //!
@@ -53,6 +53,7 @@
 
 mod area;
 mod bring_up;
+mod claims;
 mod config;
 mod cpus;
 mod debug_regs;
@@ -65,6 +66,7 @@ mod fault;
 mod frame;
 mod install;
 mod memory;
+mod notes;
 mod own_code;
 mod panic;
 mod pending;
@@ -74,6 +76,7 @@ mod step;
 mod stopped;
 mod stub;
 mod tables;
+mod tasks;
 mod uart;
 
 pub use config::{Config, SerialInterrupt};

@@ -8,13 +8,12 @@
 //! nothing but its own flag, so that it may come between two writes of another note. One that
 //! comes in the entry is noted there, in [`NMI_NOTED`], and counts here.
 
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
-use tetrarch::dr::{Dr6, Dr7, Slot};
-use tetrarch::session::Cause;
+use tetrarch::dr::Dr7;
 
 use crate::area::NMI_NOTED;
-use crate::debug_regs;
+use crate::notes::Notes;
 
 /// Why the library itself executes an INT3: what it wants of the handler.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,49 +32,10 @@ impl Request {
     const ALL: [Self; 4] = [Self::Attend, Self::Panic, Self::Deliver, Self::HandOff];
 }
 
-/// A #DB that has been noted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Hit {
-    /// DR6, of all that were noted.
-    pub status: Dr6,
-    /// The DR7 that was live.
-    pub live: Dr7,
-}
-
-impl Hit {
-    /// None, and no step: the session goes on with what it was doing.
-    pub const NONE: Self = Self { status: Dr6::RESET, live: Dr7::OFF };
-
-    /// How the session is told.
-    pub fn cause(self) -> Cause<'static> {
-        let Self { status, live } = self;
-        Cause::Debug { status, live }
-    }
-
-    /// This one and a later one, each status judged by the DR7 that was live for it.
-    pub fn and(self, later: Self) -> Self {
-        let live = Slot::ALL.into_iter().fold(self.live, |live, slot| {
-            if live.is_armed(slot) || !later.live.is_armed(slot) {
-                live
-            } else {
-                live.arm(slot, later.live.condition(slot), later.live.length(slot))
-            }
-        });
-        Self { status: self.believed().union(later.believed()), live }
-    }
-
-    /// The status without the slots that were off, for which it says nothing.
-    fn believed(self) -> Dr6 {
-        let off = Slot::ALL.into_iter().filter(|slot| !self.live.is_armed(*slot));
-        Dr6::from_bits(off.fold(self.status.bits(), |bits, slot| bits & !(1 << slot.index())))
-    }
-}
-
 /// The notes of one CPU.
 pub(crate) struct Pending {
-    status: AtomicU32,
-    live: AtomicU32,
-    addresses: [AtomicUsize; 4],
+    /// Debug exceptions.
+    pub debug: Notes,
     /// The DR7 that was taken away from an exception on its way in, or 0.
     control: AtomicU32,
     nmi: AtomicBool,
@@ -87,41 +47,11 @@ impl Pending {
     /// No notes.
     pub const fn new() -> Self {
         Self {
-            status: AtomicU32::new(Dr6::RESET.bits()),
-            live: AtomicU32::new(Dr7::OFF.bits()),
-            addresses: [const { AtomicUsize::new(0) }; 4],
+            debug: Notes::new(),
             control: AtomicU32::new(0),
             nmi: AtomicBool::new(false),
             request: AtomicU8::new(0),
         }
-    }
-
-    /// Notes a #DB, with the addresses that the slots hold now: the interrupted code may be
-    /// about to change them.
-    pub fn note_hit(&self, hit: Hit) {
-        let hit = self.take_hit().map_or(hit, |noted| noted.and(hit));
-        self.status.store(hit.status.bits(), Ordering::Relaxed);
-        self.live.store(hit.live.bits(), Ordering::Relaxed);
-        for (note, address) in self.addresses.iter().zip(debug_regs::addresses()) {
-            note.store(address, Ordering::Relaxed);
-        }
-    }
-
-    /// Takes the noted #DB. A slot that holds another address by now is left out: the claim
-    /// that it stood for was being released when it hit.
-    pub fn take_hit(&self) -> Option<Hit> {
-        let status = self.status.swap(Dr6::RESET.bits(), Ordering::Relaxed);
-        if status == Dr6::RESET.bits() {
-            return None;
-        }
-        let live = Dr7::from_bits(self.live.load(Ordering::Relaxed));
-        let now = debug_regs::addresses();
-        let then = self.addresses.iter().map(|address| address.load(Ordering::Relaxed));
-        let live =
-            Slot::ALL.into_iter().zip(then.zip(now)).fold(live, |live, (slot, (then, now))| {
-                if then == now { live } else { live.disarm(slot) }
-            });
-        Some(Hit { status: Dr6::from_bits(status), live })
     }
 
     /// Notes what DR7 held before it was turned off under an exception on its way in, which
@@ -151,9 +81,9 @@ impl Pending {
         self.nmi.load(Ordering::Relaxed) || NMI_NOTED.load(Ordering::Relaxed)
     }
 
-    /// Whether [`take_hit`](Self::take_hit) or [`take_nmi`](Self::take_nmi) has something.
+    /// Whether a debug exception or an NMI is noted.
     pub fn has_notes(&self) -> bool {
-        self.has_nmi() || self.status.load(Ordering::Relaxed) != Dr6::RESET.bits()
+        self.has_nmi() || !self.debug.is_empty()
     }
 
     /// Says what the INT3 that follows is for.
@@ -175,9 +105,6 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use tetrarch::arbiter::Condition;
-    use tetrarch::dr::Length;
-
     use super::*;
 
     #[test]
@@ -188,20 +115,6 @@ mod tests {
             assert_eq!(pending.take_request(), Some(request));
             assert_eq!(pending.take_request(), None);
         }
-    }
-
-    #[test]
-    fn each_status_is_judged_by_its_own_control() {
-        let status = |bits| Dr6::from_bits(Dr6::RESET.bits() | bits);
-        let armed = |slot, condition| Dr7::OFF.arm(slot, condition, Length::One);
-        let first = armed(Slot::One, Condition::Write);
-        let second = armed(Slot::Zero, Condition::Execute);
-        let noted = Hit { status: status(0b0011), live: first };
-        let later = Hit { status: status(1 << 14 | 0b0111), live: second };
-        let both = first.arm(Slot::Zero, Condition::Execute, Length::One);
-        assert_eq!(noted.and(later), Hit { status: status(1 << 14 | 0b0011), live: both });
-        assert_eq!(Hit::NONE.and(noted), Hit { status: status(0b0010), live: first });
-        assert_eq!(noted.and(Hit { live: Dr7::OFF, ..later }).live, first);
     }
 
     #[test]

@@ -40,21 +40,23 @@ pub(crate) struct Tables {
 }
 
 /// Everything that changes.
-pub(crate) struct State<const CLAIMS: usize> {
-    pub arbiter: Arbiter<CLAIMS, { cpus::COUNT }>,
+pub(crate) struct State<const CLAIMS: usize, const TASKS: usize> {
+    pub arbiter: Arbiter<CLAIMS, { cpus::COUNT }, TASKS>,
     pub session: Session<PACKET, QUEUE>,
     pub uart: Option<Uart>,
     /// `None` before the installation and after hand-off.
     pub tables: Option<Tables>,
     pub end_of_interrupt: Option<fn()>,
     pub reset: fn() -> !,
+    /// What time it is, for claims that take turns.
+    pub clock: fn() -> u64,
     /// The step that is under way. The working IDT is loaded then.
     pub step: Option<step::Pending>,
     /// The IDT that the firmware runs under, while the working one is loaded.
     pub firmware_idt: DescriptorTable,
 }
 
-impl<const CLAIMS: usize> State<CLAIMS> {
+impl<const CLAIMS: usize, const TASKS: usize> State<CLAIMS, TASKS> {
     /// Before the installation.
     pub const fn new() -> Self {
         Self {
@@ -64,6 +66,7 @@ impl<const CLAIMS: usize> State<CLAIMS> {
             tables: None,
             end_of_interrupt: None,
             reset: Config::DEFAULT.reset,
+            clock: Config::DEFAULT.clock,
             step: None,
             firmware_idt: DescriptorTable { base: 0, limit: 0 },
         }
@@ -145,6 +148,7 @@ impl<const CLAIMS: usize> State<CLAIMS> {
         }
         let cpu = cpus::current();
         let mut machine = Stopped { frame, control: live };
+        self.arbiter.accrue(cpu, (self.clock)());
         self.arbiter.suspend(cpu, &mut machine);
         let mut next = self.session.stopped(&mut self.arbiter, &mut machine, cause);
         loop {
@@ -163,6 +167,8 @@ impl<const CLAIMS: usize> State<CLAIMS> {
             };
         }
         self.arbiter.resume(cpu, &mut machine);
+        // Nobody is watched during a stop, however long it is.
+        self.arbiter.skip_to(cpu, (self.clock)());
         let control = machine.control;
         match self.step {
             Some(_) => self.choose_debug_stack(frame),

@@ -5,41 +5,52 @@
 //! note ([`pending`]), which is looked at as soon as the lock is free, in an exception again:
 //! an INT3 of the library's own, which is also how the debugger is entered from here.
 
-use tetrarch::arbiter::{
-    Arbiter, Condition, Handle, Handler, Owner, ProtectError, Protected, Region, Rejection, Request,
-};
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use tetrarch::arbiter::{PlanId, ProtectError, Protected};
 use tetrarch::session::Overheard;
 
 use crate::bring_up::Form;
 use crate::config::Config;
 use crate::cpus::{self, Lock};
-use crate::debug_regs::Registers;
 use crate::dispatch::{self, Handling};
 use crate::error::{ClaimError, InstallError};
 use crate::exception;
 use crate::frame::{Frame, vector};
-use crate::memory::Linear;
 use crate::panic::Message;
 use crate::pending::{self, Pending};
 use crate::state::State;
 
-/// A GDB stub and an arbiter, with room for `CLAIMS` claims. Make it a static.
-pub struct Stub<const CLAIMS: usize = 16> {
-    pub(crate) state: Lock<State<CLAIMS>>,
+/// A GDB stub and an arbiter, with room for `CLAIMS` claims, some of which may belong to one of
+/// up to `TASKS` tasks. Make it a static.
+pub struct Stub<const CLAIMS: usize = 16, const TASKS: usize = 0> {
+    pub(crate) state: Lock<State<CLAIMS, TASKS>>,
     pub(crate) pending: Pending,
     pub(crate) message: Message,
+    /// The number of the plan in force, to be compared without the lock.
+    in_force: AtomicU32,
 }
 
-impl<const CLAIMS: usize> Default for Stub<CLAIMS> {
+impl<const CLAIMS: usize, const TASKS: usize> Default for Stub<CLAIMS, TASKS> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const CLAIMS: usize> Stub<CLAIMS> {
+impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
     /// Not installed yet.
     pub const fn new() -> Self {
-        Self { state: Lock::new(State::new()), pending: Pending::new(), message: Message::new() }
+        Self {
+            state: Lock::new(State::new()),
+            pending: Pending::new(),
+            message: Message::new(),
+            in_force: AtomicU32::new(PlanId::NONE.bits()),
+        }
+    }
+
+    /// The plan in force on this CPU, or the one before if the arbiter is at work on it.
+    pub(crate) fn in_force(&self) -> PlanId {
+        PlanId::from_bits(self.in_force.load(Ordering::Relaxed))
     }
 
     /// Puts the stub into an image: takes #DB, NMI, #BP, #GP, #PF, every exception that the
@@ -79,85 +90,21 @@ impl<const CLAIMS: usize> Stub<CLAIMS> {
         unsafe { self.bring_up(config, Form::Hook) }
     }
 
-    /// Claims a region for the firmware. When this returns, it is armed; `handler` is called
-    /// in the debug exception for every hit.
-    ///
-    /// # Errors
-    ///
-    /// A refused claim changes nothing, and the [`Rejection`] says why.
-    #[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
-    pub fn claim(
-        &self,
-        name: &'static str,
-        region: Region,
-        condition: Condition,
-        handler: Handler,
-    ) -> Result<Handle, ClaimError> {
-        let request = Request::pinned(Owner::System(name), region, condition);
-        self.change(|arbiter| {
-            let handle = arbiter.claim(request, handler)?;
-            arbiter.remember(handle, &mut Linear);
-            Ok(handle)
-        })
-    }
-
-    /// Moves a claim to another region or condition.
-    ///
-    /// # Errors
-    ///
-    /// If it is refused, the old one stays.
-    #[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
-    pub fn modify(
-        &self,
-        handle: Handle,
-        region: Region,
-        condition: Condition,
-    ) -> Result<(), ClaimError> {
-        self.change(|arbiter| {
-            arbiter.modify(handle, region, condition)?;
-            arbiter.remember(handle, &mut Linear);
-            Ok(())
-        })
-    }
-
-    /// Gives a claim back; its registers are disarmed when this returns.
-    ///
-    /// # Errors
-    ///
-    /// The handle is stale, or the caller is a handler.
-    #[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
-    pub fn release(&self, handle: Handle) -> Result<(), ClaimError> {
-        self.change(|arbiter| arbiter.release(handle).map_err(|_| Rejection::StaleHandle))
-    }
-
-    /// Changes claims and puts the registers into the state that they ask for. They are off
-    /// for that time: snapshots are read here, which would hit a watchpoint that is armed.
-    #[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
-    fn change<R>(
-        &self,
-        work: impl FnOnce(&mut Arbiter<CLAIMS, { cpus::COUNT }>) -> Result<R, Rejection>,
-    ) -> Result<R, ClaimError> {
-        self.exclusively(|state| {
-            let cpu = cpus::current();
-            state.under_working_idt(|state| {
-                state.arbiter.suspend(cpu, &mut Registers);
-                let result = work(&mut state.arbiter);
-                state.arbiter.resume(cpu, &mut Registers);
-                result
-            })
-        })?
-        .map_err(ClaimError::Rejected)
-    }
-
     /// Works on the state of an installed stub, and looks at the notes afterwards.
     #[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
-    fn exclusively<R>(&self, work: impl FnOnce(&mut State<CLAIMS>) -> R) -> Result<R, ClaimError> {
+    pub(crate) fn exclusively<R>(
+        &self,
+        work: impl FnOnce(&mut State<CLAIMS, TASKS>) -> R,
+    ) -> Result<R, ClaimError> {
         cpus::without_interrupts(|| {
             let mut state = self.state.enter()?;
             if state.tables.is_none() {
                 return Err(ClaimError::NotInstalled);
             }
             let result = work(&mut state);
+            // Only now: until here, a debug exception notes the plan that was in force before.
+            let plan = state.arbiter.in_force(cpus::current());
+            self.in_force.store(plan.bits(), Ordering::Relaxed);
             drop(state);
             if self.pending.has_notes() {
                 self.enter(pending::Request::Deliver);

@@ -1,0 +1,145 @@
+//! What the firmware asks of the arbiter: claims, and what they have counted.
+//!
+//! A change of the claims is in force when its call returns. The registers are off meanwhile,
+//! because the bytes of watched regions are read, which would hit a watchpoint that is armed.
+
+use tetrarch::arbiter::{
+    Arbiter, Condition, Count, Handle, Handler, Owner, Region, Rejection, Request, Stale, TaskId,
+};
+
+use crate::cpus;
+use crate::debug_regs::Registers;
+use crate::error::ClaimError;
+use crate::memory::Linear;
+use crate::stub::Stub;
+
+#[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
+impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
+    /// Claims a region for the firmware, on all CPUs and for all tasks. When this returns, it is
+    /// armed; `handler` is called in the debug exception for every hit.
+    ///
+    /// # Errors
+    ///
+    /// A refused claim changes nothing, and the [`Rejection`] says why.
+    pub fn claim(
+        &self,
+        name: &'static str,
+        region: Region,
+        condition: Condition,
+        handler: Handler,
+    ) -> Result<Handle, ClaimError> {
+        self.request(Request::pinned(Owner::System(name), region, condition), handler)
+    }
+
+    /// Makes any claim of the firmware's: of a task, for instance, or one that takes turns. The
+    /// first claim of a task gives it a plan ([`plan_of`](Self::plan_of)); it is armed from the
+    /// next [`switch_to`](Self::switch_to) to that.
+    ///
+    /// # Errors
+    ///
+    /// A refused claim changes nothing, and the [`Rejection`] says why. A request that names
+    /// the debugger as its owner is refused, too.
+    pub fn request(&self, request: Request, handler: Handler) -> Result<Handle, ClaimError> {
+        match request.owner {
+            Owner::Debugger => return Err(ClaimError::DebuggersRequest),
+            Owner::System(_) => {}
+        }
+        self.change(|arbiter| {
+            let handle = arbiter.claim(request, handler)?;
+            arbiter.remember(handle, &mut Linear);
+            Ok(handle)
+        })
+    }
+
+    /// Changes a claim in place: its region, condition, scope or tenure, but not its owner.
+    ///
+    /// # Errors
+    ///
+    /// If it is refused, the old one stays.
+    pub fn modify(
+        &self,
+        handle: Handle,
+        change: impl FnOnce(Request) -> Request,
+    ) -> Result<(), ClaimError> {
+        self.change(|arbiter| {
+            arbiter.modify(handle, change)?;
+            arbiter.remember(handle, &mut Linear);
+            Ok(())
+        })
+    }
+
+    /// Gives a claim back; its registers are disarmed when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The handle is stale, or the caller is a handler.
+    pub fn release(&self, handle: Handle) -> Result<(), ClaimError> {
+        self.change(|arbiter| arbiter.release(handle).map_err(stale))
+    }
+
+    /// Switches a claim off and keeps its place for [`enable`](Self::enable).
+    ///
+    /// # Errors
+    ///
+    /// As for [`release`](Self::release).
+    pub fn disable(&self, handle: Handle) -> Result<(), ClaimError> {
+        self.change(|arbiter| arbiter.disable(handle).map_err(stale))
+    }
+
+    /// Puts a claim that was switched off in force again; there is always room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`release`](Self::release).
+    pub fn enable(&self, handle: Handle) -> Result<(), ClaimError> {
+        self.change(|arbiter| {
+            arbiter.enable(handle).map_err(stale)?;
+            arbiter.remember(handle, &mut Linear);
+            Ok(())
+        })
+    }
+
+    /// Releases all claims of a task that has ended. Its plan is void then.
+    ///
+    /// # Errors
+    ///
+    /// There is no stub in place, or the caller is a handler.
+    pub fn end_task(&self, task: TaskId) -> Result<(), ClaimError> {
+        self.change(|arbiter| {
+            arbiter.end_task(task);
+            Ok(())
+        })
+    }
+
+    /// What a claim that takes turns has counted up to now. `None` for any other claim, for a
+    /// stale handle, and to a handler.
+    pub fn count(&self, handle: Handle) -> Option<Count> {
+        let counted = self.exclusively(|state| {
+            state.arbiter.accrue(cpus::current(), (state.clock)());
+            state.arbiter.count(handle)
+        });
+        counted.ok().flatten()
+    }
+
+    /// Changes claims and puts the registers into the state that they ask for.
+    fn change<R>(
+        &self,
+        work: impl FnOnce(&mut Arbiter<CLAIMS, { cpus::COUNT }, TASKS>) -> Result<R, Rejection>,
+    ) -> Result<R, ClaimError> {
+        self.exclusively(|state| {
+            let cpu = cpus::current();
+            state.under_working_idt(|state| {
+                state.arbiter.accrue(cpu, (state.clock)());
+                state.arbiter.suspend(cpu, &mut Registers);
+                let result = work(&mut state.arbiter);
+                state.arbiter.resume(cpu, &mut Registers);
+                result
+            })
+        })?
+        .map_err(ClaimError::Rejected)
+    }
+}
+
+fn stale(_: Stale) -> Rejection {
+    Rejection::StaleHandle
+}
