@@ -95,6 +95,18 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         turn: None,
     };
 
+    /// Runs from reset on, in the CPU's first turn: what it arms then has had its turn at the
+    /// first tick.
+    pub const FROM_RESET: Self = Plan {
+        id: PlanId::NONE,
+        task: None,
+        wanted: Vec::new(),
+        pinned: 0,
+        kept: Vec::new(),
+        queue: Vec::new(),
+        turn: Some(0),
+    };
+
     /// Of a task that has just got claims, or of none.
     pub fn of(id: PlanId, task: Option<TaskId>) -> Self {
         Plan { id, task, ..Self::EMPTY }

@@ -58,7 +58,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         bank: Bank::RESET,
         shown: [None; 4],
         in_force: PlanId::NONE,
-        base: Plan::EMPTY,
+        base: Plan::FROM_RESET,
         plans: [const { Plan::EMPTY }; TASKS],
         counters: [Counter::ZERO; CLAIMS],
         since: None,
@@ -126,12 +126,8 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         self.accrue(now);
         self.in_force = self.at(plan).id;
         self.take_turn();
-        let may_stay = switching == Switching::Lazy && self.in_force == PlanId::NONE;
-        if may_stay && self.base.wanted.iter().all(|window| self.bank.has_armed(*window)) {
-            self.lazy = true;
-        } else {
-            self.arm(registers);
-        }
+        self.lazy = switching == Switching::Lazy && self.in_force == PlanId::NONE;
+        self.follow(registers);
     }
 
     /// Ends the turn; the next ones in the queue of the plan in force are armed.
@@ -139,20 +135,26 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         self.accrue(now);
         self.counters.iter_mut().for_each(Counter::end_turn);
         self.turn = self.turn.wrapping_add(1);
-        if self.take_turn() {
+        self.take_turn();
+        self.follow(registers);
+    }
+
+    /// Arms what the plan in force wants. What a task has left lazily may stay as long as that
+    /// is armed too.
+    fn follow(&mut self, registers: &mut impl DebugRegisters) {
+        let all_armed = || self.current().wanted.iter().all(|window| self.bank.has_armed(*window));
+        if !(self.lazy && all_armed()) {
             self.arm(registers);
         }
     }
 
-    /// Moves the queue of the plan in force if it ran in an earlier turn. Says whether it did.
-    fn take_turn(&mut self) -> bool {
+    /// Moves the queue of the plan in force if it ran in an earlier turn.
+    fn take_turn(&mut self) {
         let turn = self.turn;
         let plan = self.current_mut();
-        let ran_before = plan.turn.replace(turn).is_some_and(|last| last != turn);
-        if ran_before {
+        if plan.turn.replace(turn).is_some_and(|last| last != turn) {
             plan.rotate();
         }
-        ran_before
     }
 
     /// Counts the time up to `now`.

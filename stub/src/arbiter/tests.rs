@@ -13,6 +13,7 @@ use crate::machine::DebugRegisters;
 mod deferral;
 mod model;
 mod refusal;
+mod switching;
 
 /// Registers that remember, and count what is written to them.
 #[derive(Debug)]

@@ -1,0 +1,71 @@
+//! Promises 8 and 9 at the seams: first turns, last claims, registers that are left lazily.
+
+extern crate std;
+
+use std::vec::Vec;
+
+use super::*;
+use crate::dr::Length;
+
+type TaskArbiter = Arbiter<8, 2, 2>;
+
+const TASK: TaskId = TaskId(7);
+
+fn of(switching: Switching) -> TaskArbiter {
+    TaskArbiter::new(Config { switching, ..Config::DEFAULT })
+}
+
+fn made(arbiter: &mut TaskArbiter, request: Request) -> Handle {
+    arbiter.claim(request, carry_on).unwrap()
+}
+
+fn counting(address: usize) -> Request {
+    Request::flexible(Owner::System("profiler"), region(address, 4), Condition::Write)
+}
+
+fn window(address: usize, length: Length) -> Window {
+    Window::new(address, length, Condition::Write).unwrap()
+}
+
+fn armed(registers: &Registers) -> Vec<usize> {
+    let windows = Slot::ALL.into_iter().filter_map(|slot| registers.bank.armed(slot));
+    let mut addresses: Vec<_> = windows.map(|window| window.address()).collect();
+    addresses.sort_unstable();
+    addresses
+}
+
+/// Promise 8: the turn that began at reset ends at the first tick, like any other.
+#[test]
+fn promise_8_the_first_turn_is_as_long_as_the_others() {
+    let mut arbiter = of(Switching::Exact);
+    let mut registers = Registers::default();
+    made(&mut arbiter, guard(0x100, 24));
+    let handles = [0x10, 0x20].map(|address| made(&mut arbiter, counting(address)));
+    arbiter.resume(CPU, &mut registers);
+    arbiter.accrue(CPU, 0);
+    for now in [10, 20, 30, 40] {
+        arbiter.tick(CPU, now, &mut registers);
+    }
+    let running = handles.map(|handle| arbiter.count(handle).unwrap().running);
+    assert_eq!(running, [20, 20]);
+}
+
+/// With [`Switching::Lazy`] a tick in a task without claims has no reason to write.
+#[test]
+fn promise_9_a_tick_leaves_lazily_left_registers_alone() {
+    let mut arbiter = of(Switching::Lazy);
+    let mut registers = Registers::default();
+    made(&mut arbiter, guard(0x10, 8).on(Scope::Task(TASK)));
+    let plan = arbiter.plan_of(TASK);
+    arbiter.switch_to(CPU, plan, 0, &mut registers);
+    registers.writes = 0;
+    arbiter.switch_to(CPU, PlanId::NONE, 1, &mut registers);
+    arbiter.tick(CPU, 2, &mut registers);
+    arbiter.switch_to(CPU, plan, 3, &mut registers);
+    assert_eq!((registers.writes, armed(&registers)), (0, [0x10].into()));
+    // Unless something is to be armed there: then nothing is left behind.
+    arbiter.switch_to(CPU, PlanId::NONE, 4, &mut registers);
+    made(&mut arbiter, guard(0x20, 8));
+    arbiter.tick(CPU, 5, &mut registers);
+    assert_eq!(armed(&registers), [0x20]);
+}
