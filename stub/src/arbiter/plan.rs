@@ -35,6 +35,9 @@ impl PlanId {
     /// What is armed for every task that has no claims: the claims of the CPU alone.
     pub const NONE: PlanId = PlanId(0);
 
+    /// No plan's number, so that whatever is switched to differs from it.
+    pub(super) const GONE: PlanId = PlanId(u32::MAX);
+
     /// The number as a word, for a register or an atomic.
     pub const fn bits(self) -> u32 {
         self.0
@@ -47,7 +50,7 @@ impl PlanId {
 
     /// The `generation`-th number of place `index` among `places`.
     pub(super) const fn new(index: usize, generation: u32, places: usize) -> PlanId {
-        // Comes round after 2^32 tasks with claims, and never to 0.
+        // Comes round after 2^32 tasks with claims, and never to 0 or to `GONE`.
         let rounds = (u32::MAX - 1) / places as u32;
         PlanId(generation % rounds * places as u32 + index as u32 + 1)
     }

@@ -67,8 +67,8 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
     };
 
     /// The number of the plan in force.
-    pub const fn in_force(&self) -> PlanId {
-        self.in_force
+    pub fn in_force(&self) -> PlanId {
+        self.current().id
     }
 
     /// The plan in force.
@@ -95,8 +95,9 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
     /// Gives a place to the plan of a task, or takes it back.
     pub(super) fn set_plan(&mut self, index: usize, id: PlanId, task: Option<TaskId>) {
         let Some(plan) = self.plans.get_mut(index).filter(|plan| plan.id != id) else { return };
-        if plan.id == self.in_force {
-            self.in_force = PlanId::NONE;
+        if plan.id != PlanId::NONE && plan.id == self.in_force {
+            // Its windows are armed still: the next switch, also one to `NONE`, has to look.
+            self.in_force = PlanId::GONE;
         }
         *plan = Plan::of(id, task);
     }

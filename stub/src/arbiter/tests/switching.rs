@@ -69,3 +69,25 @@ fn promise_9_a_tick_leaves_lazily_left_registers_alone() {
     arbiter.tick(CPU, 5, &mut registers);
     assert_eq!(armed(&registers), [0x20]);
 }
+
+/// Promise 9: the task that ran has ended, and the next one has no claims either: what was armed
+/// for the dead one does not stay.
+#[test]
+fn promise_9_nothing_stays_armed_of_a_task_that_ended_while_it_ran() {
+    let mut arbiter = of(Switching::Exact);
+    let mut registers = Registers::default();
+    made(&mut arbiter, guard(0x10, 8).on(Scope::Task(TASK)));
+    let plan = arbiter.plan_of(TASK);
+    arbiter.switch_to(CPU, plan, 0, &mut registers);
+    arbiter.end_task(TASK);
+    assert_eq!((arbiter.running(CPU), arbiter.in_force(CPU)), (None, PlanId::NONE));
+    arbiter.switch_to(CPU, PlanId::NONE, 1, &mut registers);
+    assert_eq!(registers.bank.control(), Dr7::OFF);
+    // Nor with the number of the dead task, by one that forgot to ask for another.
+    made(&mut arbiter, guard(0x10, 8).on(Scope::Task(TASK)));
+    let plan = arbiter.plan_of(TASK);
+    arbiter.switch_to(CPU, plan, 2, &mut registers);
+    arbiter.end_task(TASK);
+    arbiter.switch_to(CPU, plan, 3, &mut registers);
+    assert_eq!(registers.bank.control(), Dr7::OFF);
+}
