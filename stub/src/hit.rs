@@ -130,7 +130,8 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         let applies = [state.current().task, state.at(plan).task]
             .into_iter()
             .any(|task| scope.applies(cpu, task));
-        applies && claim.is_live() && !state.is_stray(window) && self.has_window(claim, window)
+        let is_stray = state.is_stray(window, plan);
+        applies && claim.is_live() && !is_stray && self.has_window(claim, window)
     }
 
     /// Tells every owner of every slot that hit, counts, and brings the snapshots of the

@@ -195,9 +195,11 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         (self.bank, self.in_force, self.since, self.lazy) = (bank, PlanId::NONE, None, false);
     }
 
-    /// Whether a hit of this window can be one that the plan in force did not ask for.
-    pub fn is_stray(&self, window: &Window) -> bool {
-        self.lazy && !self.current().wanted.contains(window)
+    /// Whether a hit of this window, which came under `plan`, can be one that neither that nor
+    /// the plan in force asked for.
+    pub fn is_stray(&self, window: &Window, plan: PlanId) -> bool {
+        let mut plans = [self.current(), self.at(plan)].into_iter();
+        self.lazy && !plans.any(|plan| plan.wanted.contains(window))
     }
 }
 

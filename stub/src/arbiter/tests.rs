@@ -7,8 +7,8 @@ use std::vec::Vec;
 
 use super::*;
 use crate::bank::Bank;
-use crate::dr::{Dr7, Slot};
-use crate::machine::DebugRegisters;
+use crate::dr::{Dr6, Dr7, Slot};
+use crate::machine::{DebugRegisters, Memory};
 
 mod deferral;
 mod model;
@@ -41,6 +41,23 @@ impl DebugRegisters for Registers {
     fn write_control(&mut self, control: Dr7) {
         self.bank = Bank::new(Slot::ALL.map(|slot| self.bank.address(slot)), control);
         self.writes += 1;
+    }
+}
+
+/// Where a region is does not matter to these tests, and what it holds even less.
+struct NoMemory;
+
+impl Memory for NoMemory {
+    fn read(&mut self, _: usize, _: &mut [u8]) -> usize {
+        0
+    }
+
+    fn write(&mut self, _: usize, _: &[u8]) -> usize {
+        0
+    }
+
+    fn patch(&mut self, _: usize, _: &[u8]) -> usize {
+        0
     }
 }
 

@@ -5,8 +5,6 @@ extern crate std;
 use std::vec::Vec;
 
 use super::*;
-use crate::dr::Length;
-
 type TaskArbiter = Arbiter<8, 2, 2>;
 
 const TASK: TaskId = TaskId(7);
@@ -21,10 +19,6 @@ fn made(arbiter: &mut TaskArbiter, request: Request) -> Handle {
 
 fn counting(address: usize) -> Request {
     Request::flexible(Owner::System("profiler"), region(address, 4), Condition::Write)
-}
-
-fn window(address: usize, length: Length) -> Window {
-    Window::new(address, length, Condition::Write).unwrap()
 }
 
 fn armed(registers: &Registers) -> Vec<usize> {
@@ -90,4 +84,23 @@ fn promise_9_nothing_stays_armed_of_a_task_that_ended_while_it_ran() {
     arbiter.end_task(TASK);
     arbiter.switch_to(CPU, plan, 3, &mut registers);
     assert_eq!(registers.bank.control(), Dr7::OFF);
+}
+
+/// Promise 10: a hit that came before a lazy switch is no stray one because it is told after it.
+#[test]
+fn promise_10_a_hit_that_was_put_off_over_a_lazy_switch_reaches_its_owner() {
+    let mut arbiter = of(Switching::Lazy);
+    let mut registers = Registers::default();
+    let owner = made(&mut arbiter, guard(0x10, 8).on(Scope::Task(TASK)));
+    let plan = arbiter.plan_of(TASK);
+    arbiter.switch_to(CPU, plan, 0, &mut registers);
+    let status = Dr6::from_bits(Dr6::RESET.bits() | 0b1111);
+    let put_off = arbiter.exception(CPU, status, arbiter.bank(CPU).control());
+    arbiter.switch_to(CPU, PlanId::NONE, 1, &mut registers);
+    let stray = arbiter.exception(CPU, status, arbiter.bank(CPU).control());
+    let hits = |arbiter: &TaskArbiter| arbiter.get(owner).unwrap().hits();
+    arbiter.deliver(CPU, &[stray], 0, &mut NoMemory);
+    assert_eq!(hits(&arbiter), 0);
+    arbiter.deliver(CPU, &[put_off], 0, &mut NoMemory);
+    assert_eq!(hits(&arbiter), 1);
 }
