@@ -52,7 +52,8 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     /// (promise 6): its region, condition, scope or tenure, but not its owner. What it gives up
     /// by that is at its disposal.
     ///
-    /// Its counts go on; what its region held is forgotten until [`remember`](Self::remember)
+    /// Its counts go on, and begin anew if it was pinned and is to take turns: of a pinned claim
+    /// no time is counted, to which its hits could be related. What its region held is forgotten until [`remember`](Self::remember)
     /// or [`refresh_snapshots`](Self::refresh_snapshots). A flexible claim with another window
     /// waits for its turn.
     pub fn modify(
@@ -88,9 +89,15 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         if let Some(twin) = twin {
             self.remove(twin);
         }
+        let mut begins_to_count = false;
         if let Some(claim) = self.table.get_mut(handle) {
+            begins_to_count =
+                (claim.request.tenure, request.tenure) == (Tenure::Pinned, Tenure::Flexible);
             claim.request = request;
             claim.snapshot = Snapshot::EMPTY;
+        }
+        if begins_to_count {
+            self.forget_counts(handle);
         }
         self.replan();
         Ok(())

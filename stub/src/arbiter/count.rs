@@ -37,6 +37,8 @@ pub struct Count {
 }
 
 impl Count {
+    pub(super) const ZERO: Count = Count { hits: 0, enabled: 0, running: 0, spread: Spread::NONE };
+
     /// How often it would have been hit if hits came evenly and it had been armed all the time:
     /// `hits × enabled / running`, rounded down. `None` if it was never armed: that says
     /// nothing at all, and least of all 0.
@@ -121,6 +123,8 @@ pub(super) struct Counter {
     enabled: u64,
     running: u64,
     spread: Spread,
+    /// Hits of all turns.
+    all_hits: u64,
     /// Hits of this turn.
     hits: u64,
     /// Whether it was armed in this turn.
@@ -129,8 +133,14 @@ pub(super) struct Counter {
 
 impl Counter {
     /// Nothing yet.
-    pub const ZERO: Counter =
-        Counter { enabled: 0, running: 0, spread: Spread::NONE, hits: 0, armed: false };
+    pub const ZERO: Counter = Counter {
+        enabled: 0,
+        running: 0,
+        spread: Spread::NONE,
+        all_hits: 0,
+        hits: 0,
+        armed: false,
+    };
 
     /// So much time has passed in which it was wanted.
     pub fn pass(&mut self, time: u64, armed: Armed) {
@@ -146,6 +156,7 @@ impl Counter {
 
     /// It was hit.
     pub fn hit(&mut self) {
+        self.all_hits = self.all_hits.saturating_add(1);
         self.hits = self.hits.saturating_add(1);
     }
 
@@ -159,6 +170,7 @@ impl Counter {
 
     /// Adds this CPU's part to the count.
     pub fn add_to(&self, count: &mut Count) {
+        count.hits = count.hits.saturating_add(self.all_hits);
         count.enabled = count.enabled.saturating_add(self.enabled);
         count.running = count.running.saturating_add(self.running);
         count.spread = count.spread.and(self.spread);
@@ -196,17 +208,17 @@ mod tests {
                 counter.end_turn();
             }
         }
-        let count = |counter: &Counter, hits| {
-            let mut count = Count { hits, enabled: 0, running: 0, spread: Spread::NONE };
+        let count = |counter: &Counter| {
+            let mut count = Count::ZERO;
             counter.add_to(&mut count);
             count
         };
         let spread = Spread { turns: 100, fewest: 100, most: 100 };
-        let even = count(&even, 10_000);
+        let even = count(&even);
         assert_eq!(even, Count { hits: 10_000, enabled: 600, running: 100, spread });
         assert_eq!((even.scaled(), even.coverage()), (Some(60_000), Some(166)));
         let spread = Spread { turns: 100, fewest: 0, most: 3_000 };
-        let burst = count(&burst, 3_000);
+        let burst = count(&burst);
         assert_eq!(burst, Count { hits: 3_000, enabled: 600, running: 100, spread });
         assert_eq!(burst.scaled(), Some(18_000));
         assert_eq!(
@@ -222,7 +234,7 @@ mod tests {
 
     #[test]
     fn promise_8_what_never_ran_has_no_estimate() {
-        let never = Count { hits: 0, enabled: 7, running: 0, spread: Spread::NONE };
+        let never = Count { enabled: 7, ..Count::ZERO };
         assert_eq!((never.scaled(), never.coverage()), (None, Some(0)));
         assert_eq!(never.to_string(), "0 hits, never armed, no estimate");
         let all = Count { hits: u64::MAX, enabled: u64::MAX, running: 1, ..never };

@@ -236,8 +236,7 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     pub fn count(&self, handle: Handle) -> Option<Count> {
         let claim = self.table.get(handle)?;
         let Request { tenure: Tenure::Flexible, .. } = claim.request else { return None };
-        let spread = Spread::default();
-        let mut count = Count { hits: claim.hits, enabled: 0, running: 0, spread };
+        let mut count = Count::ZERO;
         for cpu in &self.cpus {
             cpu.counters.get(usize::from(handle.index))?.add_to(&mut count);
         }

@@ -104,3 +104,30 @@ fn promise_10_a_hit_that_was_put_off_over_a_lazy_switch_reaches_its_owner() {
     arbiter.deliver(CPU, &[put_off], 0, &mut NoMemory);
     assert_eq!(hits(&arbiter), 1);
 }
+
+/// Promise 8: hits from when it was pinned, of which no time was counted, would be scaled by a
+/// coverage that is not theirs.
+#[test]
+fn promise_8_a_count_begins_when_the_claim_begins_to_take_turns() {
+    let mut arbiter = of(Switching::Exact);
+    let mut registers = Registers::default();
+    let handle = made(&mut arbiter, guard(0x10, 4));
+    arbiter.resume(CPU, &mut registers);
+    let hit = |arbiter: &mut TaskArbiter| {
+        let status = Dr6::from_bits(Dr6::RESET.bits() | 1);
+        let exception = arbiter.exception(CPU, status, arbiter.bank(CPU).control());
+        arbiter.deliver(CPU, &[exception], 0, &mut NoMemory);
+    };
+    (0..9).for_each(|_| hit(&mut arbiter));
+    assert_eq!(arbiter.count(handle), None);
+    arbiter.accrue(CPU, 0);
+    let takes_turns = |request| Request { tenure: Tenure::Flexible, ..request };
+    arbiter.modify(handle, takes_turns).unwrap();
+    arbiter.resume(CPU, &mut registers);
+    hit(&mut arbiter);
+    arbiter.tick(CPU, 10, &mut registers);
+    let count = arbiter.count(handle).unwrap();
+    let spread = Spread { turns: 1, fewest: 1, most: 1 };
+    assert_eq!(count, Count { hits: 1, enabled: 10, running: 10, spread });
+    assert_eq!(arbiter.get(handle).unwrap().hits(), 10);
+}
