@@ -100,6 +100,10 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
             self.in_force = PlanId::GONE;
         }
         *plan = Plan::of(id, task);
+        if task.is_some() {
+            // So far the task ran with what is for all; who waited there keeps its place.
+            plan.queue = self.base.queue.clone();
+        }
     }
 
     /// Arms what the task with this plan wants: promise 9.

@@ -131,3 +131,25 @@ fn promise_8_a_count_begins_when_the_claim_begins_to_take_turns() {
     assert_eq!(count, Count { hits: 1, enabled: 10, running: 10, spread });
     assert_eq!(arbiter.get(handle).unwrap().hits(), 10);
 }
+
+/// Promise 8: a task that makes a claim and releases it over and over does not send those who
+/// wait back to where they were.
+#[test]
+fn promise_8_who_waits_keeps_its_place_when_a_task_gets_claims() {
+    let mut arbiter = of(Switching::Exact);
+    let mut registers = Registers::default();
+    made(&mut arbiter, guard(0x100, 24));
+    let handles = [0x10, 0x20, 0x30].map(|address| made(&mut arbiter, counting(address)));
+    arbiter.accrue(CPU, 0);
+    for round in 0..30 {
+        arbiter.switch_to(CPU, PlanId::NONE, 10 * round, &mut registers);
+        let own = made(&mut arbiter, guard(0x100, 8).on(Scope::Task(TASK)));
+        arbiter.switch_to(CPU, arbiter.plan_of(TASK), 10 * round, &mut registers);
+        arbiter.accrue(CPU, 10 * round + 9);
+        arbiter.release(own).unwrap();
+        arbiter.switch_to(CPU, PlanId::NONE, 10 * round + 9, &mut registers);
+        arbiter.tick(CPU, 10 * round + 10, &mut registers);
+    }
+    let running = handles.map(|handle| arbiter.count(handle).unwrap().running);
+    assert_eq!(running, [100, 100, 100]);
+}
