@@ -35,6 +35,9 @@ pub struct DebugException {
     pub live: Bank,
     /// The plan that was in force.
     pub plan: PlanId,
+    /// The instruction pointer that was saved: after the access for data and I/O, at the
+    /// instruction for execute breakpoints.
+    pub rip: usize,
 }
 
 /// The slots that hit, and what they watched, by the registers that were `live` when the
@@ -111,10 +114,11 @@ pub enum Change {
 impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: usize>
     Arbiter<CLAIMS, CPUS, TASKS, SLOTS>
 {
-    /// A debug exception on `cpu` that has just come: with DR6 as it was read, and the DR7 that
-    /// was live.
-    pub fn exception(&self, cpu: CpuId, status: Dr6, live: Dr7) -> DebugException {
-        DebugException { status, live: self.bank(cpu).under(live), plan: self.in_force(cpu) }
+    /// A debug exception on `cpu` that has just come: with DR6 as it was read, the DR7 that was
+    /// live, and the saved instruction pointer.
+    pub fn exception(&self, cpu: CpuId, status: Dr6, live: Dr7, rip: usize) -> DebugException {
+        let live = self.bank(cpu).under(live);
+        DebugException { status, live, plan: self.in_force(cpu), rip }
     }
 
     /// The claims, in force on `cpu`, that a hit of this window belongs to.
@@ -143,7 +147,6 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         &mut self,
         cpu: CpuId,
         exceptions: &[DebugException],
-        rip: usize,
         memory: &mut impl Memory,
     ) -> Delivery<CLAIMS> {
         let mut delivery = Delivery {
@@ -153,7 +156,7 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
             debugger: Vec::new(),
         };
         for exception in exceptions {
-            self.deliver_one(cpu, exception, rip, memory, &mut delivery);
+            self.deliver_one(cpu, exception, memory, &mut delivery);
         }
         delivery
     }
@@ -162,7 +165,6 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         &mut self,
         cpu: CpuId,
         exception: &DebugException,
-        rip: usize,
         memory: &mut impl Memory,
         delivery: &mut Delivery<CLAIMS>,
     ) {
@@ -179,7 +181,7 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         for handle in &claims {
             let windows = self.windows_hit(*handle, cpu, &slots, exception.plan);
             if let Some(first) = windows.first() {
-                self.deliver_to(*handle, *first, &windows, (cpu, rip), memory, delivery);
+                self.deliver_to(*handle, *first, &windows, (cpu, exception.rip), memory, delivery);
             }
         }
     }

@@ -125,7 +125,7 @@ impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
     fn debug(&self, frame: &mut Frame, live: Dr7) -> Dr7 {
         let status = debug_regs::take_status();
         if entry::way_in().contains(&frame.rip) {
-            self.pending.debug.add(self.as_found(status, live));
+            self.pending.debug.add(self.as_found(frame, status, live));
             self.pending.note_control(live);
             return Dr7::OFF;
         }
@@ -135,17 +135,23 @@ impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
         };
         let mut exceptions = self.pending.debug.take();
         // There is room for one more than can be noted.
-        let _ = exceptions.push(state.arbiter.exception(cpus::current(), status, live));
+        let _ = exceptions.push(state.arbiter.exception(
+            cpus::current(),
+            status,
+            live,
+            frame.rip as usize,
+        ));
         self.stop(state, frame, live, exceptions)
     }
 
     /// A #DB whose hits cannot be attributed now: with what the registers hold, because the
     /// interrupted code may be about to change them, and the plan that it may be about to leave.
-    fn as_found(&self, status: Dr6, live: Dr7) -> DebugException {
+    fn as_found(&self, frame: &Frame, status: Dr6, live: Dr7) -> DebugException {
         DebugException {
             status,
             live: Bank::new(debug_regs::addresses(), live),
             plan: self.in_force(),
+            rip: frame.rip as usize,
         }
     }
 
@@ -154,7 +160,7 @@ impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
     fn note_debug(&self, frame: &mut Frame, status: Dr6, live: Dr7) {
         let hits = |slot: &Slot| status.hit(*slot) && live.is_armed(*slot);
         if Slot::ALL.iter().any(hits) {
-            self.pending.debug.add(self.as_found(status, live));
+            self.pending.debug.add(self.as_found(frame, status, live));
         }
         let executes = |slot: &Slot| hits(slot) && live.condition(*slot) == Condition::Execute;
         if Slot::ALL.iter().any(executes) {
@@ -279,6 +285,7 @@ pub(crate) static STEPPED: [DebugException; 1] = [DebugException {
     status: Dr6::from_bits(Dr6::RESET.bits() | 1 << 14),
     live: Bank::RESET,
     plan: PlanId::NONE,
+    rip: 0,
 }];
 
 /// Stops in the debugger, as an INT3 that is compiled into the firmware. Without a stub in

@@ -67,8 +67,8 @@ fn hit(arbiter: &mut TestArbiter, windows: &[Window], memory: &mut Bytes) -> Del
             }
         });
     let live = arbiter.suspend(CPU, &mut Registers);
-    let exception = arbiter.exception(CPU, Dr6::from_bits(bits), live);
-    arbiter.deliver(CPU, &[exception], RIP, memory)
+    let exception = arbiter.exception(CPU, Dr6::from_bits(bits), live, RIP);
+    arbiter.deliver(CPU, &[exception], memory)
 }
 
 fn write_window(address: usize, length: Length) -> Window {

@@ -30,7 +30,7 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     ) -> Next {
         let cpu = machine.cpu();
         let next = machine.program_counter(cpu).unwrap_or_default();
-        let delivery = arbiter.deliver(cpu, exceptions, next, machine);
+        let delivery = arbiter.deliver(cpu, exceptions, machine);
         let mut statuses = exceptions.iter().map(|exception| exception.status);
         let executed = delivery.windows.iter().any(|(_, window)| {
             window.condition() == Condition::Execute && window.address() == next

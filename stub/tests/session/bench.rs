@@ -191,7 +191,7 @@ impl Bench {
         let live = self.arbiter.suspend(CPU, &mut self.machine);
         let exceptions;
         let cause = if let Cause::Debug([exception]) = cause {
-            exceptions = [self.arbiter.exception(CPU, exception.status, live)];
+            exceptions = [self.arbiter.exception(CPU, exception.status, live, exception.rip)];
             Cause::Debug(&exceptions)
         } else {
             cause
@@ -208,7 +208,8 @@ impl Bench {
     pub fn debug_exception(&mut self, bits: u32) -> Vec<String> {
         let status = Dr6::from_bits(Dr6::RESET.bits() | bits);
         // What was live is filled in at the stop.
-        let exception = DebugException { status, live: Bank::RESET, plan: PlanId::NONE };
+        let rip = self.machine.registers.core.rip as usize;
+        let exception = DebugException { status, live: Bank::RESET, plan: PlanId::NONE, rip };
         self.stop(Cause::Debug(&[exception]))
     }
 

@@ -95,13 +95,13 @@ fn promise_10_a_hit_that_was_put_off_over_a_lazy_switch_reaches_its_owner() {
     let plan = arbiter.plan_of(TASK);
     arbiter.switch_to(CPU, plan, 0, &mut registers);
     let status = Dr6::from_bits(Dr6::RESET.bits() | 0b1111);
-    let put_off = arbiter.exception(CPU, status, arbiter.bank(CPU).control());
+    let put_off = arbiter.exception(CPU, status, arbiter.bank(CPU).control(), 0);
     arbiter.switch_to(CPU, PlanId::NONE, 1, &mut registers);
-    let stray = arbiter.exception(CPU, status, arbiter.bank(CPU).control());
+    let stray = arbiter.exception(CPU, status, arbiter.bank(CPU).control(), 0);
     let hits = |arbiter: &TaskArbiter| arbiter.get(owner).unwrap().hits();
-    arbiter.deliver(CPU, &[stray], 0, &mut NoMemory);
+    arbiter.deliver(CPU, &[stray], &mut NoMemory);
     assert_eq!(hits(&arbiter), 0);
-    arbiter.deliver(CPU, &[put_off], 0, &mut NoMemory);
+    arbiter.deliver(CPU, &[put_off], &mut NoMemory);
     assert_eq!(hits(&arbiter), 1);
 }
 
@@ -115,8 +115,8 @@ fn promise_8_a_count_begins_when_the_claim_begins_to_take_turns() {
     arbiter.resume(CPU, &mut registers);
     let hit = |arbiter: &mut TaskArbiter| {
         let status = Dr6::from_bits(Dr6::RESET.bits() | 1);
-        let exception = arbiter.exception(CPU, status, arbiter.bank(CPU).control());
-        arbiter.deliver(CPU, &[exception], 0, &mut NoMemory);
+        let exception = arbiter.exception(CPU, status, arbiter.bank(CPU).control(), 0);
+        arbiter.deliver(CPU, &[exception], &mut NoMemory);
     };
     (0..9).for_each(|_| hit(&mut arbiter));
     assert_eq!(arbiter.count(handle), None);
