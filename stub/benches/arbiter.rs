@@ -105,11 +105,9 @@ fn arbiter_for(pair: Pair) -> (TestArbiter, [PlanId; 2]) {
     };
     let switching = match pair {
         Pair::FourNoneLazily => Switching::Lazy,
-        Pair::NoneNone
-        | Pair::SameSame
-        | Pair::Disjoint
-        | Pair::SharingTwo
-        | Pair::FourNone => Switching::Exact,
+        Pair::NoneNone | Pair::SameSame | Pair::Disjoint | Pair::SharingTwo | Pair::FourNone => {
+            Switching::Exact
+        }
     };
     let arbiter = with(requests, switching);
     let [first, second] = [1, 2].map(|task| arbiter.plan_of(TaskId(task)));

@@ -76,7 +76,7 @@ pub fn transition(bank: &Bank, wanted: &[Window], spare: &[Window], slots: usize
     let mut best: Option<(usize, [usize; 4])> = None;
     let floor = offers.floor() * (spare.len() + 1);
     for order in orders(wanted.len()) {
-        let Some(writes) = offers.writes(order) else { continue };
+        let Some(writes) = offers.count_writes(order) else { continue };
         // The number of writes decides, then the number of spare addresses lost.
         let cost = writes * (spare.len() + 1) + lost(bank, wanted, order, spare);
         if best.is_none_or(|(least, _)| cost < least) {
@@ -87,8 +87,8 @@ pub fn transition(bank: &Bank, wanted: &[Window], spare: &[Window], slots: usize
         }
     }
     // Each window has a slot unless there are more windows than slots.
-    let placement = place(wanted, best.map_or([0, 1, 2, 3], |(_, order)| order));
-    Transition { writes: writes(bank, wanted, &placement), placement }
+    let order = best.map_or([0, 1, 2, 3], |(_, order)| order);
+    Transition { writes: offers.writes(bank, wanted, order), placement: place(wanted, order) }
 }
 
 /// The orders of four things that differ in the first `count`.
@@ -152,31 +152,38 @@ enum Turn {
     WhileOff,
 }
 
-fn turn(bank: &Bank, wanted: &[Window], slot: Slot, new: Window) -> Turn {
-    if new.address() == bank.address(slot) {
-        return Turn::Never;
-    }
-    let harmless = |window: Option<Window>| {
-        window.is_some_and(|window| wanted.contains(&window) || bank.has_armed(window))
-    };
-    match bank.armed(slot) {
-        None => Turn::BeforeControl,
-        Some(old) if harmless(Window::new(new.address(), old.length(), old.condition())) => {
-            Turn::BeforeControl
-        }
-        Some(_) if harmless(Window::new(bank.address(slot), new.length(), new.condition())) => {
-            Turn::AfterControl
-        }
-        Some(_) => Turn::WhileOff,
-    }
-}
-
 /// What one window would cost in one slot.
 #[derive(Clone, Copy)]
 struct Offer {
     turn: Turn,
     /// DR7 as it is does for the slot what the new one would.
     alike: bool,
+}
+
+impl Offer {
+    /// `old` is what the slot holds now, and `harmless` what it may hold for a moment.
+    fn new(
+        address: usize,
+        old: Option<Window>,
+        new: Window,
+        harmless: impl Fn(Window) -> bool,
+    ) -> Self {
+        let is_harmless = |window: Option<Window>| window.is_some_and(&harmless);
+        let turn = match old {
+            _ if new.address() == address => Turn::Never,
+            None => Turn::BeforeControl,
+            Some(old) if is_harmless(Window::new(new.address(), old.length(), old.condition())) => {
+                Turn::BeforeControl
+            }
+            Some(_) if is_harmless(Window::new(address, new.length(), new.condition())) => {
+                Turn::AfterControl
+            }
+            Some(_) => Turn::WhileOff,
+        };
+        let alike = old
+            .is_some_and(|old| (old.length(), old.condition()) == (new.length(), new.condition()));
+        Self { turn, alike }
+    }
 }
 
 /// What each window would cost in each slot; `None` where it may not go.
@@ -192,24 +199,26 @@ struct Offers {
 
 impl Offers {
     fn new(bank: &Bank, wanted: &[Window], usable: usize) -> Self {
+        let armed = Slot::ALL.map(|slot| bank.armed(slot));
+        // A window that stays belongs to its slot, and the slot to it.
+        let taken = armed.map(|armed| armed.is_some_and(|armed| wanted.contains(&armed)));
+        let harmless = |window| wanted.contains(&window) || armed.contains(&Some(window));
         let mut offers = [[None; 4]; 4];
         let mut fresh = 0;
         for (row, window) in offers.iter_mut().zip(wanted) {
-            let stays = bank.has_armed(*window);
+            let stays = armed.contains(&Some(*window));
             let mut at_home = false;
-            for (offer, slot) in row.iter_mut().zip(Slot::ALL).take(usable) {
-                let armed = bank.armed(slot);
-                let free = !armed.is_some_and(|armed| wanted.contains(&armed));
-                if if stays { armed == Some(*window) } else { free } {
-                    let turn = turn(bank, wanted, slot, *window);
-                    at_home |= turn == Turn::Never;
-                    *offer =
-                        Some(Offer { turn, alike: armed_alike(bank.control(), slot, *window) });
+            let slots = Slot::ALL.into_iter().zip(armed.into_iter().zip(taken)).take(usable);
+            for (offer, (slot, (old, taken))) in row.iter_mut().zip(slots) {
+                if if stays { old == Some(*window) } else { !taken } {
+                    let new = Offer::new(bank.address(slot), old, *window, harmless);
+                    at_home |= new.turn == Turn::Never;
+                    *offer = Some(new);
                 }
             }
             fresh += usize::from(!at_home);
         }
-        let armed = Slot::ALL.into_iter().filter(|slot| bank.control().is_armed(*slot)).count();
+        let armed = armed.iter().flatten().count();
         Self { offers, count: wanted.len(), armed, fresh }
     }
 
@@ -218,66 +227,60 @@ impl Offers {
         self.fresh + usize::from(self.armed != self.count)
     }
 
+    /// The offers that this assignment takes, one for each window; `None` for one that may not
+    /// go there.
+    fn taken(&self, order: [usize; 4]) -> impl Iterator<Item = Option<Offer>> {
+        let rows = self.offers.iter().zip(order).take(self.count);
+        rows.map(|(row, slot)| *row.get(slot)?)
+    }
+
     /// How many writes this assignment takes, if it is one.
-    fn writes(&self, order: [usize; 4]) -> Option<usize> {
+    fn count_writes(&self, order: [usize; 4]) -> Option<usize> {
         let (mut addresses, mut alike, mut off) = (0, 0, false);
-        for (row, slot) in self.offers.iter().zip(order).take(self.count) {
-            let offer = (*row.get(slot)?)?;
+        for offer in self.taken(order) {
+            let offer = offer?;
             addresses += usize::from(offer.turn != Turn::Never);
             alike += usize::from(offer.alike);
             off |= offer.turn == Turn::WhileOff;
         }
-        // DR7 stays if what is on stays on as it is, and nothing else is on.
-        let stays = alike == self.count && alike == self.armed;
-        let controls = if off { 2 } else { usize::from(!stays) };
+        let controls = if off { 2 } else { usize::from(!self.leaves_control(alike)) };
         Some(addresses + controls)
     }
-}
 
-fn writes(bank: &Bank, wanted: &[Window], placement: &Placement) -> Vec<DebugWrite, 6> {
-    let mut first_off = bank.control();
-    let (mut before, mut after) = (Vec::<DebugWrite, 4>::new(), Vec::<DebugWrite, 4>::new());
-    for (slot, new) in slots(placement) {
-        let Some(new) = new else { continue };
-        let write = DebugWrite::Address(slot, new.address());
-        // Neither can overflow: each slot adds one at most.
-        let _ = match turn(bank, wanted, slot, new) {
-            Turn::Never => Ok(()),
-            Turn::BeforeControl => before.push(write),
-            Turn::AfterControl => after.push(write),
-            Turn::WhileOff => {
-                first_off = first_off.disarm(slot);
-                before.push(write)
-            }
-        };
+    /// DR7 stays if what is on stays on as it is, and nothing else is on.
+    fn leaves_control(&self, alike: usize) -> bool {
+        alike == self.count && alike == self.armed
     }
-    let control = control(placement);
-    let in_force = slots(placement).all(|(slot, new)| match new {
-        Some(new) => armed_alike(bank.control(), slot, new),
-        None => !bank.control().is_armed(slot),
-    });
-    let off = (first_off != bank.control()).then_some(DebugWrite::Control(first_off));
-    let on = (!in_force).then_some(DebugWrite::Control(control));
-    let mut writes = Vec::new();
-    for write in off.iter().chain(&before).chain(&on).chain(&after) {
-        let pushed = writes.push(*write);
-        debug_assert!(pushed.is_ok(), "more than four addresses, or DR7 three times");
+
+    /// The writes of this assignment.
+    fn writes(&self, bank: &Bank, wanted: &[Window], order: [usize; 4]) -> Vec<DebugWrite, 6> {
+        let mut first_off = bank.control();
+        let mut control = Dr7::OFF;
+        let mut alike = 0;
+        let (mut before, mut after) = (Vec::<DebugWrite, 4>::new(), Vec::<DebugWrite, 4>::new());
+        for ((offer, index), window) in self.taken(order).zip(order).zip(wanted) {
+            let (Some(offer), Some(slot)) = (offer, Slot::from_index(index)) else { continue };
+            control = control.arm(slot, window.condition(), window.length());
+            alike += usize::from(offer.alike);
+            let write = DebugWrite::Address(slot, window.address());
+            // Neither can overflow: each slot adds one at most.
+            let _ = match offer.turn {
+                Turn::Never => Ok(()),
+                Turn::BeforeControl => before.push(write),
+                Turn::AfterControl => after.push(write),
+                Turn::WhileOff => {
+                    first_off = first_off.disarm(slot);
+                    before.push(write)
+                }
+            };
+        }
+        let off = (first_off != bank.control()).then_some(DebugWrite::Control(first_off));
+        let on = (!self.leaves_control(alike)).then_some(DebugWrite::Control(control));
+        let mut writes = Vec::new();
+        for write in off.iter().chain(&before).chain(&on).chain(&after) {
+            let pushed = writes.push(*write);
+            debug_assert!(pushed.is_ok(), "more than four addresses, or DR7 three times");
+        }
+        writes
     }
-    writes
-}
-
-/// DR7 when the windows are placed.
-fn control(placement: &Placement) -> Dr7 {
-    slots(placement).fold(Dr7::OFF, |control, (slot, window)| match window {
-        Some(window) => control.arm(slot, window.condition(), window.length()),
-        None => control,
-    })
-}
-
-/// Whether DR7 as it is does for the slot what the new one would. The bits of slots that
-/// are off mean nothing, and may be left over from whoever used them before.
-fn armed_alike(control: Dr7, slot: Slot, new: Window) -> bool {
-    control.is_armed(slot)
-        && control.length(slot) == new.length()
-        && control.condition(slot) == new.condition()
 }
