@@ -1,30 +1,23 @@
-//! From QEMU's 32-bit entry point to 64-bit Rust code.
+//! From the loader's 32-bit entry point to 64-bit Rust code.
 //!
-//! `qemu-system-x86_64 -kernel` starts an ELF file that carries the note
-//! `XEN_ELFNOTE_PHYS32_ENTRY` (the PVH protocol, <https://xenbits.xen.org/docs/unstable/misc/pvh.html>)
-//! in protected mode, paging off, with EBX pointing to a `start_info` block. From there:
-//! clear `.bss`, map the first 1 GiB to itself (4 KiB pages up to 4 MiB, so that single
-//! pages can be protected; 2 MiB pages above), switch on SSE, write protection for ring 0
-//! and long mode, load a GDT, call `boot_main`.
+//! Two loaders know how to start an image, both in protected mode, paging off, with EBX
+//! pointing to what they have to say:
+//!
+//! * `qemu-system-x86_64 -kernel`, an ELF file that carries the note
+//!   `XEN_ELFNOTE_PHYS32_ENTRY` (the PVH protocol, <https://xenbits.xen.org/docs/unstable/misc/pvh.html>);
+//! * GRUB's `multiboot2`, one with the header below. Not multiboot 1, which QEMU would take
+//!   the file for, and refuse because it is a 64-bit one.
+//!
+//! From there: clear `.bss`, map the first 1 GiB to itself (4 KiB pages up to 4 MiB, so that
+//! single pages can be protected; 2 MiB pages above), switch on SSE, write protection for
+//! ring 0 and long mode, load a GDT, call `boot_main`.
+
+mod loader;
 
 use core::arch::global_asm;
 
 use crate::arguments::Arguments;
 use crate::{exit, interrupts, paging};
-
-/// What QEMU tells the image; the fields that are used, at their offsets.
-#[repr(C)]
-struct StartInfo {
-    magic: u32,
-    version: u32,
-    flags: u32,
-    module_count: u32,
-    module_list: u64,
-    command_line: u64,
-}
-
-/// `start_info` begins with this: "xEn3", with the high bit of the "E" set.
-const START_INFO_MAGIC: u32 = 0x336e_c578;
 
 unsafe extern "Rust" {
     /// The image itself, in its file in `bin/`. When it returns, QEMU ends with success.
@@ -32,18 +25,13 @@ unsafe extern "Rust" {
 }
 
 /// Entered by the assembly below, once, with interrupts off.
-extern "C" fn boot_main(start_info: *const StartInfo) -> ! {
-    // SAFETY: the boot protocol passes the address of a start_info block, which is mapped;
-    // a wrong pointer would give a wrong magic number, which ends the image.
-    let info = unsafe { start_info.read_unaligned() };
-    assert_eq!(info.magic, START_INFO_MAGIC, "not started by a PVH loader");
-
+extern "C" fn boot_main(info: *const u8, magic: u32) -> ! {
+    // SAFETY: the assembly passes on what it got, and has cleared only what the loader knew
+    // to be the image's.
+    let arguments = unsafe { loader::arguments(magic, info) };
     paging::protect_image();
     interrupts::start();
 
-    // SAFETY: the loader promises a string that ends in a zero byte; a wrong address would
-    // give nonsense for options.
-    let arguments = unsafe { Arguments::copied_from(info.command_line as *const u8) };
     // SAFETY: each image defines the function with this signature; the linker would refuse
     // an image without it.
     unsafe { image_main(arguments) };
@@ -60,11 +48,29 @@ global_asm!(
     .asciz "Xen"
     .quad pvh_entry
 
+    .section .text.multiboot, "a"
+    .balign 8
+    multiboot_header:
+        .long 0xE85250D6            # magic
+        .long 0                     # architecture: 32-bit protected mode
+        .long multiboot_header_end - multiboot_header
+        .long -(0xE85250D6 + 0 + (multiboot_header_end - multiboot_header))
+        .short 3, 0                 # entry address
+        .long 12
+        .long multiboot_entry
+        .balign 8
+        .short 0, 0                 # end
+        .long 8
+    multiboot_header_end:
+
     .section .text.boot, "ax"
     .code32
     .global pvh_entry
     pvh_entry:
+        movl ${start_info_magic}, %eax  # multiboot2 says who started the image; PVH does not
+    multiboot_entry:
         cli
+        movl %eax, %esi
         cld
         movl $bss_start, %edi       # also after a reset, when memory still holds the last run
         movl $bss_end, %ecx
@@ -125,7 +131,7 @@ global_asm!(
         movl %eax, %fs
         movl %eax, %gs
         movl $stack_top, %esp
-        movl %ebx, %edi
+        movl %ebx, %edi             # what the loader passed, and ESI: which one it is
         xorl %ebp, %ebp
         call {boot_main}
         ud2
@@ -149,5 +155,6 @@ global_asm!(
     .text
     "#,
     boot_main = sym boot_main,
+    start_info_magic = const loader::START_INFO_MAGIC,
     options(att_syntax)
 );

@@ -5,7 +5,7 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `image.ld` | lays the image out, one page for each watched variable |
-//! | [`boot`] | from QEMU's 32-bit entry point to 64-bit Rust code |
+//! | [`boot`] | from the loader's 32-bit entry point to 64-bit Rust code |
 //! | [`paging`] | makes code read-only and one page unmapped |
 //! | [`arguments`] | the command line (`-append`) |
 //! | [`interrupts`] | an IDT, the 8259 and a periodic timer |
