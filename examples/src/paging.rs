@@ -8,12 +8,20 @@ use core::ops::Range;
 
 /// One of the two tables of 4 KiB entries that [`boot`](crate::boot) filled.
 const ENTRIES: usize = 1024;
+/// Which of the entries of 2 MiB [`show`] uses: the last one, which maps no memory of ours.
+const SHOWN: usize = 511;
+/// It is in the third page of `page_tables`.
+const LARGE_TABLE: usize = 2;
+const LARGE_PAGE: u64 = 2 << 20;
+
 /// They are the fourth and fifth page of `page_tables`.
 const FIRST_TABLE: usize = 3;
 
 const PAGE: usize = 4096;
 const PRESENT: u64 = 1 << 0;
 const WRITABLE: u64 = 1 << 1;
+const NOT_CACHED: u64 = 1 << 4;
+const LARGE: u64 = 1 << 7;
 
 unsafe extern "C" {
     // From the linker script and boot.rs; only their addresses mean anything.
@@ -33,6 +41,24 @@ pub fn stub_code() -> Range<usize> {
 /// The address of the one page below 1 GiB that is not mapped.
 pub fn unmapped() -> usize {
     &raw const unmapped_page as usize
+}
+
+/// Maps a second view of the 2 MiB around a physical address, and gives the linear address of
+/// it there: for devices above the first GiB, and for aliases. Ends the view before it.
+///
+/// # Safety
+///
+/// What is written there is written where `physical` is, whatever Rust knows about that place.
+pub unsafe fn show(physical: u64) -> usize {
+    let entry = (&raw mut page_tables).cast::<u64>().wrapping_add(LARGE_TABLE * 512 + SHOWN);
+    let start = physical & !(LARGE_PAGE - 1);
+    // SAFETY: the entry is inside its table, and what it has mapped so far holds nothing of
+    // the image's.
+    unsafe { entry.write_volatile(start | LARGE | NOT_CACHED | WRITABLE | PRESENT) };
+    let linear = SHOWN * LARGE_PAGE as usize;
+    // SAFETY: drops the old translation, which nobody uses any more.
+    unsafe { asm!("invlpg [{}]", in(reg) linear, options(nostack, preserves_flags)) };
+    linear + (physical - start) as usize
 }
 
 pub(crate) fn protect_image() {
