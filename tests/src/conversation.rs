@@ -14,8 +14,8 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::child::Guard;
 use crate::poll::LIMIT;
-use crate::qemu::Guard;
 
 /// Who sees the conversation while it goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

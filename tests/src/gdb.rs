@@ -54,9 +54,14 @@ impl Gdb {
         Ok(Self { conversation, echo, packets, _directory: directory })
     }
 
-    /// Connects to an image that runs, and gives what gdb says.
+    /// Connects to an image that runs in QEMU, and gives what gdb says.
     pub fn attach(&mut self, qemu: &Qemu) -> Result<String> {
-        self.command(&format!("target remote {}", qemu.address()))
+        self.attach_to(qemu.address())
+    }
+
+    /// The same wherever it runs.
+    pub fn attach_to(&mut self, address: &str) -> Result<String> {
+        self.command(&format!("target remote {address}"))
     }
 
     /// Gives a command and waits until gdb wants the next one.

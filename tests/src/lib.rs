@@ -1,31 +1,39 @@
-//! The machinery under the tests and `cargo xtask`: images, QEMU, gdb, the raw protocol.
+//! The machinery under the tests and `cargo xtask`: images, emulators, gdb, the raw protocol.
 //!
 //! | module | what it drives |
 //! | --- | --- |
 //! | [`image`] | cargo, to build one of the example images |
 //! | [`qemu`] | QEMU with an image in it, gdb's serial port as a socket, killed on drop |
+//! | [`bochs`] | Bochs with an image in it, booted by GRUB |
 //! | [`monitor`] | QEMU's own monitor: the independent witness of the debug registers |
 //! | [`log`] | the image's defmt log |
 //! | [`gdb`] | a stock gdb, as a person would type |
 //! | [`mi`] | the same gdb, as a development environment would |
 //! | [`rsp`] | the serial protocol by hand, well-formed or not |
+//! | [`report`] | an image that says on its serial port what it found, in either emulator |
 //! | [`session`] | an image and a gdb attached to it, for one test |
 //!
 //! Nothing here sleeps for something to be ready: [`poll`] asks until it is, and the
 //! drivers wait for the answer itself. Everything has a time limit, and what was said on
 //! either side is in the error.
 
+pub mod bochs;
+mod child;
 pub mod conversation;
 pub mod gdb;
 pub mod image;
+mod iso;
+mod line;
 pub mod log;
 pub mod mi;
 pub mod monitor;
 pub mod poll;
 pub mod qemu;
+pub mod report;
 pub mod rsp;
 pub mod session;
 
+pub use bochs::Bochs;
 pub use gdb::Gdb;
 pub use image::Image;
 pub use mi::Mi;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
@@ -17,6 +17,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::child::{self, Guard};
 use crate::image::Image;
 use crate::log::{Listener, Log};
 use crate::monitor::Monitor;
@@ -132,12 +133,8 @@ impl Boot {
         let error_path = directory.path().join("error");
         let log_listener = UnixListener::bind(&log_path)?;
 
-        // QEMU must not outlive us, however we end.
-        let mut command = Command::new("setpriv");
+        let mut command = machine();
         command
-            .args(["--pdeathsig", "KILL", PROGRAM])
-            .args(["-nodefaults", "-display", "none", "-accel", "tcg", "-cpu", "max", "-m", "64"])
-            .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"])
             .args(["-smp", &self.cpus.to_string()])
             .arg("-kernel")
             .arg(self.image.path())
@@ -220,6 +217,15 @@ impl Serial {
     }
 }
 
+/// QEMU with nothing in it: the options that all images run under.
+pub(crate) fn machine() -> Command {
+    let mut command = child::bound(PROGRAM);
+    command
+        .args(["-nodefaults", "-display", "none", "-accel", "tcg", "-cpu", "max", "-m", "64"])
+        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+    command
+}
+
 /// A running QEMU. Dropping it ends it.
 #[derive(Debug)]
 pub struct Qemu {
@@ -278,17 +284,5 @@ impl Qemu {
     /// Waits until QEMU ends, however long that takes.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         Ok(self.child.0.wait()?)
-    }
-}
-
-/// Ends the process when dropped, so that no failure leaves one behind.
-#[derive(Debug)]
-pub(crate) struct Guard(pub(crate) Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        // Either fails only if the process has ended already, which is as good.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

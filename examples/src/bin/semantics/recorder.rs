@@ -9,6 +9,7 @@
 
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use examples::interrupts;
 use tetrarch::dr::{Condition, Dr6, Dr7, Slot};
@@ -87,7 +88,8 @@ struct State {
 struct Recorder(UnsafeCell<State>);
 
 // SAFETY: one CPU; `begin` and `end` are called while nothing is armed and TF is clear, so no
-// exception comes in between, and the handler runs with both off too.
+// exception comes in between but an NMI, and the handler runs with both off too; an NMI uses it
+// only when it has come at the end of a check's HLT.
 unsafe impl Sync for Recorder {}
 
 static RECORDER: Recorder =
@@ -98,6 +100,14 @@ impl Recorder {
         // SAFETY: as for `Sync`: no two of these references are alive at once.
         act(unsafe { &mut *self.0.get() })
     }
+}
+
+/// Counts the NMIs, recorded or not.
+static NMIS: AtomicU64 = AtomicU64::new(0);
+
+/// How many NMIs have come so far.
+pub fn nmis() -> u64 {
+    NMIS.load(Ordering::Relaxed)
 }
 
 /// Puts the entries into the IDT.
@@ -131,18 +141,21 @@ pub fn end() -> Events {
 
 /// Called by the entries, with DR7 off.
 extern "C" fn record(frame: &mut Frame) {
-    RECORDER.with(|state| match frame.vector as u8 {
-        vector::DEBUG => debug(state, frame),
-        vector::NMI => {
-            // It comes again and again; what counts is that it ended the check's HLT.
-            if frame.rip == frame.r11 {
-                note(state, frame, Cause::Exception { vector: vector::NMI, error: 0 });
-            }
+    let number = frame.vector as u8;
+    // An NMI may come in the middle of everything, the recorder included; one is recorded that
+    // has ended a check's HLT.
+    if number == vector::NMI {
+        NMIS.fetch_add(1, Ordering::Relaxed);
+        if frame.rip != frame.r11 {
+            return;
         }
-        number @ (vector::BREAKPOINT | vector::SOFTWARE) => {
+    }
+    RECORDER.with(|state| match number {
+        vector::DEBUG => debug(state, frame),
+        vector::NMI | vector::BREAKPOINT | vector::SOFTWARE => {
             note(state, frame, Cause::Exception { vector: number, error: 0 });
         }
-        number => {
+        _ => {
             note(state, frame, Cause::Exception { vector: number, error: frame.error });
             frame.rip = frame.r11;
             frame.flags &= !flag::TRAP;

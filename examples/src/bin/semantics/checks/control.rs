@@ -1,10 +1,11 @@
 //! DR6 and DR7 as values: after reset, reserved bits, the upper halves, DR4 and DR5.
 
 use core::arch::asm;
+use core::arch::x86_64::__cpuid_count;
 
 use tetrarch::dr::{Dr6, Dr7, Slot};
 
-use crate::event::{Brief, flag};
+use crate::event::Brief;
 use crate::recorder::vector;
 use crate::verdict::{self, Verdict, same};
 use crate::{Check, arm, registers};
@@ -13,6 +14,7 @@ pub const CHECKS: &[Check] = &[
     ("dr0-takes-any-value", any_address),
     ("dr6-reserved-bits-are-fixed", reserved_status),
     ("dr7-reserved-bits-are-fixed", reserved_control),
+    ("dr7-bit-11-is-fixed-without-rtm", no_transactions),
     ("dr6-upper-half-is-gp", upper_status),
     ("dr7-upper-half-is-gp", upper_control),
     ("dr4-and-dr5-are-aliases", aliases),
@@ -60,14 +62,25 @@ fn reserved_status() -> Verdict {
     tried.into_iter().try_for_each(|came| same("DR6", came, FIXED & !(1 << 12)))
 }
 
-/// Row "DR7 bits 11, 12, 14, 15": 0. And bit 10 is 1.
+/// Row "DR7 bits 11, 12, 14, 15": bits 12, 14 and 15 are 0. And bit 10 is 1.
 fn reserved_control() -> Verdict {
-    let tried = [0, 0b1101_1000_0000_0000].map(|bits| {
-        registers::write_control(Dr7::from_bits(bits));
-        registers::control()
-    });
+    [0, 1 << 12 | 1 << 14 | 1 << 15].into_iter().try_for_each(control_reads_as_off)
+}
+
+/// The same row: bit 11 is for restricted transactional memory.
+fn no_transactions() -> Verdict {
+    const TRANSACTIONS: u32 = 1 << 11;
+    if __cpuid_count(7, 0).ebx & TRANSACTIONS != 0 {
+        return Ok(());
+    }
+    control_reads_as_off(TRANSACTIONS)
+}
+
+fn control_reads_as_off(bits: u32) -> Verdict {
+    registers::write_control(Dr7::from_bits(bits));
+    let came = registers::control();
     registers::write_control(Dr7::OFF);
-    tried.into_iter().try_for_each(|came| same("DR7", came, Dr7::OFF.bits().into()))
+    same("DR7", came, Dr7::OFF.bits().into())
 }
 
 fn upper_status() -> Verdict {
@@ -87,7 +100,7 @@ fn upper_status() -> Verdict {
         }
         at
     });
-    verdict::events(&events, &[fault(vector::PROTECTION, at)])
+    verdict::events_but_rf(&events, &[Brief::exception(vector::PROTECTION, at, 0)])
 }
 
 fn upper_control() -> Verdict {
@@ -107,7 +120,7 @@ fn upper_control() -> Verdict {
         }
         at
     });
-    verdict::events(&events, &[fault(vector::PROTECTION, at)])
+    verdict::events_but_rf(&events, &[Brief::exception(vector::PROTECTION, at, 0)])
 }
 
 /// DR4 is DR6 and DR5 is DR7 while CR4.DE is clear.
@@ -161,11 +174,6 @@ fn no_aliases() -> Verdict {
             [first, second]
         })
     });
-    let expected = [first, second].map(|at| fault(vector::INVALID_OPCODE, at));
-    verdict::events(&events, &expected)
-}
-
-/// A fault whose frame has RF, as all have but an execute breakpoint's.
-fn fault(number: u8, at: usize) -> Brief {
-    Brief::exception(number, at, flag::RESUME)
+    let expected = [first, second].map(|at| Brief::exception(vector::INVALID_OPCODE, at, 0));
+    verdict::events_but_rf(&events, &expected)
 }

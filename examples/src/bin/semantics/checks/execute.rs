@@ -20,6 +20,7 @@ pub const CHECKS: &[Check] = &[
     ("execute-breakpoint-behind-a-prefix-misses", behind_prefix),
     ("execute-breakpoint-then-step", then_step),
     ("execute-breakpoint-and-data-hit-in-one-instruction", with_data),
+    ("execute-breakpoint-at-rep-hits-once", at_rep),
 ];
 
 unsafe extern "C" {
@@ -38,6 +39,9 @@ unsafe extern "C" {
     fn count_stepped() -> u64;
     static count_in_step: u8;
     static count_in_step_end: u8;
+    /// Fills 8 bytes with a string instruction.
+    fn fill(bytes: usize);
+    static fill_rep: u8;
 }
 
 /// The addresses of the instructions in `count`.
@@ -132,6 +136,16 @@ fn with_data() -> Verdict {
     verdict::events(&events, &[Brief::debug(bit::ZERO, at), Brief::debug(bit::ONE, end)])
 }
 
+/// RF holds for all iterations.
+fn at_rep() -> Verdict {
+    let at = &raw const fill_rep as usize;
+    let (events, ()) = arm::with(&[execute(at)], || {
+        // SAFETY: it keeps to the C calling convention, and the memory is the checks' own.
+        unsafe { fill(WATCHED.at(0)) }
+    });
+    verdict::events(&events, &[Brief::debug(bit::ZERO, at)])
+}
+
 global_asm!(
     r#"
     .text
@@ -166,6 +180,12 @@ global_asm!(
     count_in_step:
         inc rax
     count_in_step_end:
+        ret
+
+    fill:
+        mov ecx, 8
+    fill_rep:
+        rep stosb
         ret
     "#
 );

@@ -1,29 +1,31 @@
 //! HLT under a step, and which interrupt controller there is.
 //!
 //! With TF set and IF clear, HLT ends at once with the step's trap. Where it does not, nothing
-//! would ever end it: so the timer is led to the NMI for the time of this check, by way of the
-//! local APIC's pin LINT0. Where HLT ends as it should, no NMI is needed, and none is waited
-//! for: Bochs's local APIC has no such pin.
+//! would ever end it: so a watchdog does after a while, an NMI that the I/O APIC makes of the
+//! timer's interrupt. No other check needs one, because nothing else waits.
 
 use core::arch::asm;
 use core::arch::x86_64::__cpuid;
+use core::ptr::with_exposed_provenance_mut;
 
-use examples::paging;
+use examples::{paging, port};
 
 use crate::event::Brief;
 use crate::verdict::{self, Verdict, same};
-use crate::{Check, arm};
+use crate::{Check, arm, recorder};
 
 pub const CHECKS: &[Check] =
     &[("hlt-under-a-step-traps-at-once", halt), ("x2apic-is-there", x2apic)];
 
-/// Where the local APIC's registers are.
-const LOCAL_APIC: u64 = 0xFEE0_0000;
-const SPURIOUS_VECTOR: usize = 0xF0;
-const SOFTWARE_ENABLE: u32 = 1 << 8;
-const LINT0: usize = 0x350;
-/// Delivery mode 100.
-const AS_NMI: u32 = 0b100 << 8;
+/// Where the I/O APIC's registers are: one that selects, one through which to access.
+const IO_APIC: u64 = 0xFEC0_0000;
+const DATA: usize = 0x10;
+/// The timer's pin: where it leads, 64 bits in two registers.
+const TIMER_PIN: u32 = 0x10 + 2 * 2;
+/// Divisor of the timer, in its mode that counts once: 54 ms, for what takes a microsecond.
+const ONCE: [(u16, u8); 3] = [(0x43, 0x30), (0x40, 0xFF), (0x40, 0xFF)];
+/// Delivery mode 100, edge-triggered, to the first CPU.
+const AS_NMI: [u32; 2] = [0b100 << 8, 0];
 
 /// Row "TF = 1, IF = 0, HLT".
 fn halt() -> Verdict {
@@ -47,42 +49,64 @@ fn halt() -> Verdict {
         }
         next
     });
-    watchdog.stop();
-    verdict::events(&events, &[Brief::step(0, next)])
+    let barks = watchdog.stop();
+    verdict::events(&events, &[Brief::step(0, next)])?;
+    // The trap may have been waiting until the NMI ended the halt, and still be told first.
+    same("NMIs", barks, 0)
 }
 
-/// The timer's interrupt as an NMI, every millisecond.
+/// The timer's interrupt as an NMI.
 struct Watchdog {
     registers: usize,
-    pin: u32,
+    before: [u32; 2],
+    nmis: u64,
 }
 
 impl Watchdog {
     fn start() -> Self {
-        // SAFETY: there is no memory but the local APIC's registers, which nobody else uses.
-        let registers = unsafe { paging::show(LOCAL_APIC) };
-        let watchdog = Self { registers, pin: read(registers, LINT0) };
-        // A local APIC that is off masks its pins.
-        let spurious = read(registers, SPURIOUS_VECTOR);
-        write(registers, SPURIOUS_VECTOR, spurious | SOFTWARE_ENABLE);
-        write(registers, LINT0, AS_NMI);
+        // SAFETY: there is no memory but the I/O APIC's registers, which nobody else uses.
+        let registers = unsafe { paging::show(IO_APIC) };
+        let before = [0, 1].map(|half| read(registers, TIMER_PIN + half));
+        let watchdog = Self { registers, before, nmis: recorder::nmis() };
+        for (port, value) in ONCE {
+            // SAFETY: nothing else in this image wants to know the time.
+            unsafe { port::write(port, value) };
+        }
+        watchdog.lead(AS_NMI);
         watchdog
     }
 
-    fn stop(self) {
-        write(self.registers, LINT0, self.pin);
+    /// Ends it, and gives how many NMIs there were.
+    fn stop(self) -> u64 {
+        self.lead(self.before);
+        recorder::nmis() - self.nmis
+    }
+
+    /// The half with the address first: the other one may let interrupts through.
+    fn lead(&self, [low, high]: [u32; 2]) {
+        write(self.registers, TIMER_PIN + 1, high);
+        write(self.registers, TIMER_PIN, low);
     }
 }
 
-fn read(registers: usize, offset: usize) -> u32 {
+fn read(registers: usize, index: u32) -> u32 {
+    let data = select(registers, index);
     // SAFETY: the watchdog has mapped the registers; reading these has no effect.
-    unsafe { core::ptr::with_exposed_provenance::<u32>(registers + offset).read_volatile() }
+    unsafe { data.read_volatile() }
 }
 
-fn write(registers: usize, offset: usize, value: u32) {
-    let register = core::ptr::with_exposed_provenance_mut::<u32>(registers + offset);
-    // SAFETY: as above; what is written leads interrupts to vectors that have handlers.
-    unsafe { register.write_volatile(value) };
+fn write(registers: usize, index: u32, value: u32) {
+    let data = select(registers, index);
+    // SAFETY: the watchdog has mapped the registers; what it writes leads to a vector that has
+    // a handler, or nowhere.
+    unsafe { data.write_volatile(value) };
+}
+
+/// Selects a register, and gives where to access it.
+fn select(registers: usize, index: u32) -> *mut u32 {
+    // SAFETY: the watchdog has mapped the registers; selecting has no effect by itself.
+    unsafe { with_exposed_provenance_mut::<u32>(registers).write_volatile(index) };
+    with_exposed_provenance_mut(registers + DATA)
 }
 
 /// Row "x2APIC".

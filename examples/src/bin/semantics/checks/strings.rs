@@ -61,10 +61,8 @@ fn movs_source() -> Verdict {
 
 /// RIP is at the instruction; RF is another check's.
 fn each_iteration(events: &Events, at: usize, source: usize) -> Verdict {
-    let without_rf =
-        |event: &Event| Brief { flags: event.flags & !flag::RESUME, ..(*event).into() };
-    verdict::briefs(
-        events.iter().map(without_rf).collect(),
+    verdict::events_but_rf(
+        events,
         &[Brief::debug(bit::ZERO, at); WATCHED_BYTES.end - WATCHED_BYTES.start],
     )?;
     for (event, byte) in events.iter().zip(WATCHED_BYTES) {

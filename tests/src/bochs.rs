@@ -1,0 +1,169 @@
+//! Bochs with an image in it: the second opinion, whose debug registers are a processor's.
+//!
+//! Bochs takes no ELF file; GRUB boots it from a disc ([`iso`](crate::iso)). The serial ports
+//! are pseudo-terminals ([`line`](crate::line)), the first one for gdb or a report, the second
+//! for the log. Debian's Bochs starts in a debugger of its own, which is told to continue. It
+//! insists on a screen: one by the VNC protocol that waits for nobody.
+
+use std::fs::{self, File};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::child::{self, Guard};
+use crate::image::Image;
+use crate::line::Line;
+use crate::log::Log;
+use crate::{iso, poll};
+
+/// The emulator's program.
+pub const PROGRAM: &str = "bochs";
+
+/// The firmware, from the package bochsbios.
+pub const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";
+/// The graphics card's firmware, which comes with Bochs.
+const VGA_BIOS: &str = "/usr/share/bochs/VGABIOS-lgpl-latest";
+
+/// How much of Bochs's own log an error shows.
+const LINES_SHOWN: usize = 40;
+
+/// How an image shall be started.
+#[derive(Debug)]
+pub struct Boot {
+    image: Image,
+    arguments: Vec<String>,
+}
+
+impl Boot {
+    /// Builds the image if need be. No arguments.
+    pub fn new(name: &str) -> Result<Self> {
+        Ok(Self { image: Image::build(name)?, arguments: Vec::new() })
+    }
+
+    /// Adds a word to the image's command line.
+    #[must_use]
+    pub fn argument(mut self, word: impl Into<String>) -> Self {
+        self.arguments.push(word.into());
+        self
+    }
+
+    /// Starts Bochs, and returns when the image can be attached to.
+    pub fn start(self) -> Result<Bochs> {
+        let name = self.image.name().to_owned();
+        let mut bochs = self.power_on()?;
+        let listener = UnixListener::bind(bochs.address())?;
+        bochs.serial.serve(listener)?;
+        let running = format!("{name}: running");
+        poll::until("the image to run", || {
+            if bochs.log.lines().iter().any(|line| line.ends_with(&running)) {
+                return Ok(Some(()));
+            }
+            if bochs.child.0.try_wait()?.is_some() {
+                bail!("Bochs has ended");
+            }
+            Ok(None)
+        })
+        .with_context(|| bochs.evidence())?;
+        Ok(bochs)
+    }
+
+    /// Starts Bochs, and gives the lines that the image prints on its first serial port, up to
+    /// one for which `is_last` holds.
+    pub fn read_lines(self, is_last: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+        let mut bochs = self.power_on()?;
+        bochs.serial.read_lines(is_last).with_context(|| bochs.evidence())
+    }
+
+    fn power_on(self) -> Result<Bochs> {
+        let directory = tempfile::Builder::new().prefix("tetrarch-").tempdir()?;
+        let path = directory.path();
+        let disc = iso::write(path, &self.image, &self.arguments)?;
+        let (serial, log) = (Line::new()?, Line::new()?);
+        fs::write(path.join("bochsrc"), settings(&disc, [&serial, &log]))?;
+        fs::write(path.join("commands"), "continue\n")?;
+        let output = File::create(path.join("output"))?;
+        let mut command = child::bound(PROGRAM);
+        command
+            .current_dir(path)
+            .args(["-q", "-f", "bochsrc", "-rc", "commands"])
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        let child = Guard(command.spawn().with_context(|| format!("cannot run {PROGRAM}"))?);
+        let log_reader = log.reader()?;
+        let decoded = Log::follow(&fs::read(self.image.path())?, log_reader, Box::new(|_| ()))?;
+        Ok(Bochs { image: self.image, serial, log: decoded, child, _log_line: log, directory })
+    }
+}
+
+/// The configuration. `ips` is how many instructions make a second of the machine's: it sets
+/// how fast its serial ports and its timer are, and not how fast it runs.
+fn settings(disc: &Path, [serial, log]: [&Line; 2]) -> String {
+    let (disc, serial, log) = (disc.display(), serial.device(), log.device());
+    format!(
+        "config_interface: textconfig\n\
+         display_library: rfb, options=\"timeout=0\"\n\
+         plugin_ctrl: voodoo=false\n\
+         romimage: file={BIOS}\n\
+         vgaromimage: file={VGA_BIOS}\n\
+         cpu: model=corei7_skylake_x, count=1, ips=4000000, reset_on_triple_fault=0\n\
+         megs: 128\n\
+         clock: sync=none, time0=local\n\
+         ata0-master: type=cdrom, path={disc}, status=inserted\n\
+         boot: cdrom\n\
+         com1: enabled=1, mode=term, dev={serial}\n\
+         com2: enabled=1, mode=term, dev={log}\n\
+         log: bochs.log\n\
+         panic: action=fatal\n\
+         error: action=report\n\
+         info: action=report\n\
+         debug: action=ignore\n"
+    )
+}
+
+/// A running Bochs. Dropping it ends it.
+#[derive(Debug)]
+pub struct Bochs {
+    image: Image,
+    serial: Line,
+    log: Log,
+    child: Guard,
+    _log_line: Line,
+    directory: TempDir,
+}
+
+impl Bochs {
+    /// The image in it.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// What to type after gdb's `target remote`.
+    pub fn address(&self) -> String {
+        self.directory.path().join("gdb").display().to_string()
+    }
+
+    /// The image's log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// What the image and Bochs said.
+    pub fn evidence(&self) -> String {
+        let said = |name: &str| {
+            let text = fs::read(self.directory.path().join(name)).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            let lines: Vec<_> = text.lines().collect();
+            lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n")
+        };
+        format!(
+            "---- the image's log:\n{}\n---- Bochs's log:\n{}\n---- Bochs's output:\n{}\n----",
+            self.log.lines().join("\n"),
+            said("bochs.log"),
+            said("output")
+        )
+    }
+}
