@@ -17,7 +17,7 @@ mod loader;
 use core::arch::global_asm;
 
 use crate::arguments::Arguments;
-use crate::{exit, interrupts, paging};
+use crate::{exit, interrupts, log, paging};
 
 unsafe extern "Rust" {
     /// The image itself, in its file in `bin/`. When it returns, QEMU ends with success.
@@ -29,6 +29,7 @@ extern "C" fn boot_main(info: *const u8, magic: u32) -> ! {
     // SAFETY: the assembly passes on what it got, and has cleared only what the loader knew
     // to be the image's.
     let arguments = unsafe { loader::arguments(magic, info) };
+    log::start();
     paging::protect_image();
     interrupts::start();
 

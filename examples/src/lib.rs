@@ -9,6 +9,7 @@
 //! | [`paging`] | makes code read-only and one page unmapped |
 //! | [`arguments`] | the command line (`-append`) |
 //! | [`interrupts`] | an IDT, the 8259 and a periodic timer |
+//! | [`serial`] | a serial port, polled |
 //! | [`log`] | defmt over the second serial port |
 //! | [`exit`] | ends QEMU with a verdict |
 //!
@@ -22,3 +23,4 @@ pub mod interrupts;
 pub mod log;
 pub mod paging;
 pub mod port;
+pub mod serial;

@@ -6,11 +6,14 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::{interrupts, port};
+use crate::interrupts;
+use crate::serial::{self, Serial};
 
-const COM2: u16 = 0x2F8;
-const LINE_STATUS: u16 = COM2 + 5;
-const TRANSMITTER_EMPTY: u8 = 1 << 5;
+/// Sets the port up. What is logged before that is lost.
+pub(crate) fn start() {
+    // SAFETY: COM2 is this module's own.
+    unsafe { Serial::open(serial::COM2) };
+}
 
 /// How many frames are open: 1 while one is written, more while inner ones are dropped.
 static OPEN: AtomicU8 = AtomicU8::new(0);
@@ -58,12 +61,5 @@ unsafe impl defmt::Logger for Logger {
 defmt::timestamp!("{=u64:ms}", interrupts::milliseconds());
 
 fn send(bytes: &[u8]) {
-    for byte in bytes {
-        // SAFETY: reading the line status of COM2, which is this module's own.
-        while unsafe { port::read(LINE_STATUS) } & TRANSMITTER_EMPTY == 0 {
-            core::hint::spin_loop();
-        }
-        // SAFETY: the transmitter is empty and ours.
-        unsafe { port::write(COM2, *byte) };
-    }
+    Serial::opened(serial::COM2).send(bytes);
 }

@@ -109,7 +109,7 @@ fn settings(disc: &Path, [serial, log]: [&Line; 2]) -> String {
          plugin_ctrl: voodoo=false\n\
          romimage: file={BIOS}\n\
          vgaromimage: file={VGA_BIOS}\n\
-         cpu: model=corei7_skylake_x, count=1, ips=4000000, reset_on_triple_fault=0\n\
+         cpu: model=corei7_skylake_x, count=1, ips=50000000, reset_on_triple_fault=0\n\
          megs: 128\n\
          clock: sync=none, time0=local\n\
          ata0-master: type=cdrom, path={disc}, status=inserted\n\

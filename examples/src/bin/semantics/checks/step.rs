@@ -24,8 +24,7 @@ fn one() -> Verdict {
 fn three() -> Verdict {
     let reaction = Reaction { steps: 3, ..Reaction::PLAIN };
     let (events, next) = arm::reacting(reaction, &[], || {
-        let next: [usize; 3];
-        let (first, second, third);
+        let (first, second, third): (usize, usize, usize);
         // SAFETY: what is pushed is popped; TF is cleared by the recorder.
         unsafe {
             asm!(
@@ -44,8 +43,7 @@ fn three() -> Verdict {
                 third = out(reg) third,
             );
         }
-        next = [first, second, third];
-        next
+        [first, second, third]
     });
     verdict::events(&events, &next.map(|next| Brief::step(0, next)))
 }
