@@ -5,6 +5,7 @@
 //! | [`image`] | cargo, to build one of the example images |
 //! | [`qemu`] | QEMU with an image in it, gdb's serial port as a socket, killed on drop |
 //! | [`bochs`] | Bochs with an image in it, booted by GRUB |
+//! | [`iso`] | GRUB, to make the disc that Bochs starts from |
 //! | [`monitor`] | QEMU's own monitor: the independent witness of the debug registers |
 //! | [`log`] | the image's defmt log |
 //! | [`gdb`] | a stock gdb, as a person would type |
@@ -22,7 +23,7 @@ mod child;
 pub mod conversation;
 pub mod gdb;
 pub mod image;
-mod iso;
+pub mod iso;
 mod line;
 pub mod log;
 pub mod mi;

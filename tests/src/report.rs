@@ -9,6 +9,9 @@ use crate::conversation::{Conversation, Echo};
 use crate::image::Image;
 use crate::{bochs, qemu};
 
+/// The image that does.
+pub const IMAGE: &str = "semantics";
+
 /// How the last line begins.
 const LAST: &str = "done: ";
 
@@ -21,9 +24,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Runs an image in QEMU until it has ended by itself.
-    pub fn from_qemu(image: &str) -> Result<Self> {
-        let image = Image::build(image)?;
+    /// Runs the image in QEMU until it says that it is done.
+    pub fn from_qemu() -> Result<Self> {
+        let image = Image::build(IMAGE)?;
         let mut command = qemu::machine();
         command.arg("-no-reboot").arg("-kernel").arg(image.path());
         // The log goes nowhere.
@@ -34,9 +37,9 @@ impl Report {
         Self::parse(format!("{lines}{LAST}{last}").lines().map(str::to_owned).collect())
     }
 
-    /// Runs an image in Bochs until it says that it is done.
-    pub fn from_bochs(image: &str) -> Result<Self> {
-        Self::parse(bochs::Boot::new(image)?.read_lines(|line| line.starts_with(LAST))?)
+    /// Runs the image in Bochs until it says that it is done.
+    pub fn from_bochs() -> Result<Self> {
+        Self::parse(bochs::Boot::new(IMAGE)?.read_lines(|line| line.starts_with(LAST))?)
     }
 
     fn parse(lines: Vec<String>) -> Result<Self> {

@@ -37,7 +37,7 @@ fn main() -> Result<()> {
         Command::Demo => demo::demo(),
         Command::Run(options) => run::run(options),
         Command::Test(options) => test::test(&options),
-        Command::Install => tools::for_debugging(),
+        Command::Install => tools::for_everything(),
         Command::Size => size::size(),
     }
 }

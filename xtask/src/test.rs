@@ -22,10 +22,12 @@ enum Group {
     Sessions,
     /// Images and the raw protocol
     Protocol,
+    /// The debug hardware of QEMU and Bochs, and an image in Bochs under gdb
+    Semantics,
 }
 
 impl Group {
-    const ALL: [Self; 3] = [Self::Host, Self::Sessions, Self::Protocol];
+    const ALL: [Self; 4] = [Self::Host, Self::Sessions, Self::Protocol, Self::Semantics];
 
     /// What cargo is asked to test, call by call.
     fn selections(self) -> &'static [&'static [&'static str]] {
@@ -37,6 +39,25 @@ impl Group {
             ],
             Self::Sessions => &[&["--package", "tetrarch-tests", "--test", "sessions"]],
             Self::Protocol => &[&["--package", "tetrarch-tests", "--test", "protocol"]],
+            Self::Semantics => &[&["--package", "tetrarch-tests", "--test", "semantics"]],
+        }
+    }
+
+    /// Installs what it needs.
+    fn prepare(self) -> Result<()> {
+        match self {
+            Self::Host => Ok(()),
+            Self::Sessions | Self::Protocol => tools::for_debugging(),
+            Self::Semantics => tools::for_everything(),
+        }
+    }
+
+    /// The images that it runs.
+    fn images(self) -> &'static [&'static str] {
+        match self {
+            Self::Host => &[],
+            Self::Sessions | Self::Protocol => &["minimal", "demo", "steps"],
+            Self::Semantics => &["semantics", "demo"],
         }
     }
 }
@@ -53,10 +74,10 @@ pub fn test(options: &Options) -> Result<()> {
         Some(group) => vec![group],
         None => Group::ALL.to_vec(),
     };
-    if groups.iter().any(|group| *group != Group::Host) {
-        tools::for_debugging()?;
+    for group in &groups {
+        group.prepare()?;
         // Here and not in the first test, which would seem slow.
-        for name in ["minimal", "demo", "steps"] {
+        for name in group.images() {
             tools::with_progress(&format!("building the image {name}"), || Image::build(name))?;
         }
     }
