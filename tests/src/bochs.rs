@@ -24,8 +24,8 @@ pub const PROGRAM: &str = "bochs";
 
 /// The firmware, from the package bochsbios.
 pub const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";
-/// The graphics card's firmware, which comes with Bochs.
-const VGA_BIOS: &str = "/usr/share/bochs/VGABIOS-lgpl-latest";
+/// The graphics card's firmware, from the package vgabios.
+pub const VGA_BIOS: &str = "/usr/share/vgabios/vgabios.bin";
 
 /// How much of Bochs's own log an error shows.
 const LINES_SHOWN: usize = 40;
@@ -100,7 +100,8 @@ impl Boot {
 }
 
 /// The configuration. `ips` is how many instructions make a second of the machine's: it sets
-/// how fast its serial ports and its timer are, and not how fast it runs.
+/// how fast its serial ports and its timer are, and not how fast it runs. With fewer, what gdb
+/// says would overrun a port's FIFO before the stub has looked at the first byte.
 fn settings(disc: &Path, [serial, log]: [&Line; 2]) -> String {
     let (disc, serial, log) = (disc.display(), serial.device(), log.device());
     format!(

@@ -30,10 +30,11 @@ const GDB: Tool = Tool { sign: Sign::Program(gdb::PROGRAM, "--version"), package
 
 /// Bochs, what it boots from, and what makes that. No package of these asks for all others;
 /// left to itself, apt would install Bochs with a graphical screen and another firmware.
-const BOCHS: [Tool; 6] = [
+const BOCHS: [Tool; 7] = [
     Tool { sign: Sign::Program(bochs::PROGRAM, "--help"), package: "bochs" },
     Tool { sign: Sign::Program(bochs::PROGRAM, "--help"), package: "bochs-term" },
     Tool { sign: Sign::Path(bochs::BIOS), package: "bochsbios" },
+    Tool { sign: Sign::Path(bochs::VGA_BIOS), package: "vgabios" },
     Tool { sign: Sign::Program(iso::PROGRAM, "--version"), package: "grub-common" },
     Tool { sign: Sign::Path(iso::PLATFORM), package: "grub-pc-bin" },
     Tool { sign: Sign::Program("xorriso", "--version"), package: "xorriso" },
