@@ -1,14 +1,14 @@
 //! Bochs with an image in it: the second opinion, whose debug registers are a processor's.
 //!
-//! Bochs takes no ELF file; GRUB boots it from a disc ([`iso`](crate::iso)). The serial ports
-//! are pseudo-terminals ([`line`](crate::line)), the first one for gdb or a report, the second
+//! Bochs takes no ELF file; GRUB boots it from a disc ([`iso`]). The serial ports
+//! are pseudo-terminals (`line.rs`), the first one for gdb or a report, the second
 //! for the log. Debian's Bochs starts in a debugger of its own, which is told to continue. It
-//! insists on a screen: one by the VNC protocol that waits for nobody.
+//! insists on a screen: a terminal again, because its other ones open a window or a network
+//! port.
 
 use std::fs::{self, File};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -26,6 +26,9 @@ pub const PROGRAM: &str = "bochs";
 pub const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";
 /// The graphics card's firmware, from the package vgabios.
 pub const VGA_BIOS: &str = "/usr/share/vgabios/vgabios.bin";
+
+/// The screen, from the package bochs-term.
+pub const SCREEN: &str = "/usr/lib/x86_64-linux-gnu/bochs/plugins/libbx_term_gui.so";
 
 /// How much of Bochs's own log an error shows.
 const LINES_SHOWN: usize = 40;
@@ -84,18 +87,27 @@ impl Boot {
         let (serial, log) = (Line::new()?, Line::new()?);
         fs::write(path.join("bochsrc"), settings(&disc, [&serial, &log]))?;
         fs::write(path.join("commands"), "continue\n")?;
-        let output = File::create(path.join("output"))?;
+        let screen = Line::new()?;
+        screen.ignore()?;
         let mut command = child::bound(PROGRAM);
         command
             .current_dir(path)
             .args(["-q", "-f", "bochsrc", "-rc", "commands"])
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output);
+            .env("TERM", "vt100")
+            .stdin(screen.stream()?)
+            .stdout(screen.stream()?)
+            .stderr(File::create(path.join("errors"))?);
         let child = Guard(command.spawn().with_context(|| format!("cannot run {PROGRAM}"))?);
         let log_reader = log.reader()?;
         let decoded = Log::follow(&fs::read(self.image.path())?, log_reader, Box::new(|_| ()))?;
-        Ok(Bochs { image: self.image, serial, log: decoded, child, _log_line: log, directory })
+        Ok(Bochs {
+            image: self.image,
+            serial,
+            log: decoded,
+            child,
+            _lines: [log, screen],
+            directory,
+        })
     }
 }
 
@@ -106,7 +118,7 @@ fn settings(disc: &Path, [serial, log]: [&Line; 2]) -> String {
     let (disc, serial, log) = (disc.display(), serial.device(), log.device());
     format!(
         "config_interface: textconfig\n\
-         display_library: rfb, options=\"timeout=0\"\n\
+         display_library: term\n\
          plugin_ctrl: voodoo=false\n\
          romimage: file={BIOS}\n\
          vgaromimage: file={VGA_BIOS}\n\
@@ -132,7 +144,8 @@ pub struct Bochs {
     serial: Line,
     log: Log,
     child: Guard,
-    _log_line: Line,
+    /// They end with Bochs and not before.
+    _lines: [Line; 2],
     directory: TempDir,
 }
 
@@ -161,10 +174,10 @@ impl Bochs {
             lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n")
         };
         format!(
-            "---- the image's log:\n{}\n---- Bochs's log:\n{}\n---- Bochs's output:\n{}\n----",
+            "---- the image's log:\n{}\n---- Bochs's log:\n{}\n---- Bochs's errors:\n{}\n----",
             self.log.lines().join("\n"),
             said("bochs.log"),
-            said("output")
+            said("errors")
         )
     }
 }

@@ -1,14 +1,15 @@
-//! A serial line into an emulator that wants a terminal for one: a pseudo-terminal.
+//! A line into an emulator that wants a terminal at its end: a pseudo-terminal.
 //!
 //! The emulator opens the device; what it sends and gets is ours to read and write. One
 //! client at a time can be let onto the line through a socket, which outlives its clients
 //! as a wire would.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::thread;
 use std::time::Instant;
 
@@ -26,7 +27,7 @@ pub struct Line {
     ours: File,
     device: PathBuf,
     /// Kept open: we could not read while nobody has the device open.
-    _theirs: OwnedFd,
+    theirs: OwnedFd,
 }
 
 impl Line {
@@ -37,12 +38,25 @@ impl Line {
         cfmakeraw(&mut settings);
         tcsetattr(&pair.slave, SetArg::TCSANOW, &settings)?;
         let device = ttyname(&pair.slave)?;
-        Ok(Self { ours: File::from(pair.master), device, _theirs: pair.slave })
+        Ok(Self { ours: File::from(pair.master), device, theirs: pair.slave })
     }
 
     /// What the emulator shall open.
     pub fn device(&self) -> String {
         self.device.display().to_string()
+    }
+
+    /// The device, opened for a program that wants it for its standard streams.
+    pub fn stream(&self) -> Result<Stdio> {
+        Ok(self.theirs.try_clone()?.into())
+    }
+
+    /// Has what comes thrown away, so that nobody waits for it to be read.
+    pub fn ignore(&self) -> Result<()> {
+        let mut ours = self.reader()?;
+        // An error here is the end of the line, which is no error.
+        thread::spawn(move || io::copy(&mut ours, &mut io::sink()));
+        Ok(())
     }
 
     /// Something to read from what the emulator sends. It ends when the line is dropped and

@@ -29,10 +29,10 @@ const QEMU: Tool =
 const GDB: Tool = Tool { sign: Sign::Program(gdb::PROGRAM, "--version"), package: "gdb" };
 
 /// Bochs, what it boots from, and what makes that. No package of these asks for all others;
-/// left to itself, apt would install Bochs with a graphical screen and another firmware.
+/// left to itself, apt would take a graphical screen and another firmware.
 const BOCHS: [Tool; 7] = [
     Tool { sign: Sign::Program(bochs::PROGRAM, "--help"), package: "bochs" },
-    Tool { sign: Sign::Program(bochs::PROGRAM, "--help"), package: "bochs-term" },
+    Tool { sign: Sign::Path(bochs::SCREEN), package: "bochs-term" },
     Tool { sign: Sign::Path(bochs::BIOS), package: "bochsbios" },
     Tool { sign: Sign::Path(bochs::VGA_BIOS), package: "vgabios" },
     Tool { sign: Sign::Program(iso::PROGRAM, "--version"), package: "grub-common" },
