@@ -62,12 +62,12 @@ fn reserved_status() -> Verdict {
     tried.into_iter().try_for_each(|came| same("DR6", came, FIXED & !(1 << 12)))
 }
 
-/// Row "DR7 bits 11, 12, 14, 15": bits 12, 14 and 15 are 0. And bit 10 is 1.
+/// Bits 12, 14 and 15 are 0, bit 10 is 1.
 fn reserved_control() -> Verdict {
     [0, 1 << 12 | 1 << 14 | 1 << 15].into_iter().try_for_each(control_reads_as_off)
 }
 
-/// The same row: bit 11 is for restricted transactional memory.
+/// Bit 11 is 0 too where it is not for restricted transactional memory.
 fn no_transactions() -> Verdict {
     const TRANSACTIONS: u32 = 1 << 11;
     if __cpuid_count(7, 0).ebx & TRANSACTIONS != 0 {

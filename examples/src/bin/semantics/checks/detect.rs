@@ -19,7 +19,7 @@ fn guarded() -> Dr7 {
     Dr7::from_bits(Dr7::OFF.bits() | GD)
 }
 
-/// Row "DR7.GD". The handler would never get at DR6 if GD stayed; what is written arrives
+/// The handler would never get at DR6 if GD stayed; what is written arrives
 /// when the instruction runs again.
 fn write() -> Verdict {
     let (events, (at, control)) = arm::controlled(Reaction::PLAIN, &[], guarded(), || {

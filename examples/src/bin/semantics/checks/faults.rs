@@ -24,7 +24,7 @@ fn int3() -> Verdict {
     verdict::events(&events, &[Brief::exception(vector::BREAKPOINT, next, 0)])
 }
 
-/// Row "`F1` (ICEBP)": #DB, a trap.
+/// The byte F1: #DB, a trap.
 fn icebp() -> Verdict {
     let (events, next) = arm::with(&[], || {
         let next;

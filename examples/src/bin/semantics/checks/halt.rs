@@ -27,7 +27,7 @@ const ONCE: [(u16, u8); 3] = [(0x43, 0x30), (0x40, 0xFF), (0x40, 0xFF)];
 /// Delivery mode 100, edge-triggered, to the first CPU.
 const AS_NMI: [u32; 2] = [0b100 << 8, 0];
 
-/// Row "TF = 1, IF = 0, HLT".
+/// TF is set and IF clear.
 fn halt() -> Verdict {
     let watchdog = Watchdog::start();
     let (events, next) = arm::with(&[], || {
@@ -109,7 +109,7 @@ fn select(registers: usize, index: u32) -> *mut u32 {
     with_exposed_provenance_mut(registers + DATA)
 }
 
-/// Row "x2APIC".
+/// What a stub without MMIO would stop the other CPUs with.
 fn x2apic() -> Verdict {
     same("CPUID.1:ECX[21]", u64::from(__cpuid(1).ecx >> 21 & 1), 1)
 }

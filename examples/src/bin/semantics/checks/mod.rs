@@ -1,7 +1,7 @@
 //! The checks, by the part of the hardware that they look at.
 //!
-//! A check's name says the rule. Where it is a row of a table of known differences between
-//! processors and emulators, its documentation says which.
+//! A check's name says the rule, as the manual has it (Intel SDM vol. 3, 18.2 and 18.3). Where
+//! one emulator or the other does not keep it, `tests/tests/semantics/rules.rs` says so.
 
 mod access;
 pub mod control;

@@ -74,7 +74,7 @@ fn memory() -> Verdict {
     verdict::events(&events, &[])
 }
 
-/// Row "R/W = 10 with CR4.DE = 0": the manual calls it undefined; Bochs does nothing.
+/// The manual leaves open what an I/O breakpoint does then. Bochs does nothing.
 fn without_de() -> Verdict {
     let (events, _) = arm::with(&[told(Length::One)], || output(PORT));
     verdict::events(&events, &[])

@@ -29,7 +29,7 @@ fn selector() -> Told {
     (address, Length::Two, Condition::ReadWrite)
 }
 
-/// Row "MOV SS, then a data hit".
+/// MOV SS reads what is watched; the exception comes an instruction later.
 fn own_hit() -> Verdict {
     let (events, next) = arm::with(&[selector()], || {
         let next;

@@ -31,7 +31,7 @@ fn overlapping() -> Verdict {
     verdict::events(&events, &[Brief::debug(bit::ZERO | bit::ONE, next)])
 }
 
-/// Row "one access that touches two windows".
+/// One store touches two windows that do not overlap.
 fn two_windows() -> Verdict {
     let told = [
         (WATCHED.at(START), Length::Four, Condition::Write),
@@ -41,7 +41,7 @@ fn two_windows() -> Verdict {
     verdict::events(&events, &[Brief::debug(bit::ZERO | bit::ONE, next)])
 }
 
-/// Row "single step over an instruction that hits a watch".
+/// An instruction that is stepped hits a watch: one exception with both bits.
 fn step_and_hit() -> Verdict {
     let told = [arm::write(WATCHED.at(START))];
     let (events, next) = arm::with(&told, || stepped::store(WATCHED.at(START)));

@@ -99,7 +99,7 @@ fn stos() -> Verdict {
     each_iteration(&as_copied.collect(), at, 0)
 }
 
-/// Row "saved RF inside REP".
+/// So that an execute breakpoint at the instruction does not hit again when it goes on.
 fn rf() -> Verdict {
     let (events, _) = arm::with(&[told(WATCHED.at(START), Condition::Write)], movs);
     for event in &events {

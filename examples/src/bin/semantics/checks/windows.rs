@@ -35,7 +35,7 @@ fn covers(length: Length, condition: Condition, access: fn(usize, Length) -> usi
     each_byte_around(length, (WATCHED.at(START), length, condition), access)
 }
 
-/// Row "DRn with low bits set": every address in a window stands for the whole of it.
+/// The low bits of DRn do not count: every address in a window stands for the whole of it.
 fn masked(length: Length) -> Verdict {
     (1..length.bytes()).try_for_each(|low| {
         let told = (WATCHED.at(START + low), length, Condition::Write);
@@ -70,7 +70,7 @@ fn across_pages() -> Verdict {
     verdict::events(&events, &[Brief::debug(bit::ZERO, next)])
 }
 
-/// Row "an unaligned store higher up in the same page as a write watch".
+/// Unaligned stores in the same page, right above the window and far from it.
 fn unaligned_store() -> Verdict {
     let told = (WATCHED.at(START), Length::Eight, Condition::Write);
     [START + 9, START + 65, SIZE - 9].into_iter().try_for_each(|offset| {
@@ -79,7 +79,7 @@ fn unaligned_store() -> Verdict {
     })
 }
 
-/// Row "a 4-byte load just above a 1-byte read/write watch".
+/// Loads of four bytes from right above a window of one.
 fn load_above() -> Verdict {
     let told = (WATCHED.at(START), Length::One, Condition::ReadWrite);
     (1..8).try_for_each(|distance| {
