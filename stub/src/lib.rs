@@ -71,6 +71,8 @@
 
 pub mod arbiter;
 pub mod bank;
+#[cfg(test)]
+mod cases;
 pub mod dr;
 pub mod event;
 pub mod hit;

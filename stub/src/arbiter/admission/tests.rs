@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::arbiter::{Owner, Region, Reservations, Widest};
+use crate::cases::cases;
 use crate::dr::Condition;
 
 const CPUS: usize = 2;
@@ -96,11 +97,7 @@ pub fn holds_everywhere(requests: &[Request], config: &Config) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 3000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(3000))]
 
     /// No false reject, no false accept, whatever the scopes.
     #[test]

@@ -7,6 +7,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::cases::cases;
 
 fn widest() -> impl Strategy<Value = Widest> {
     prop_oneof![Just(Widest::Four), Just(Widest::Eight)]
@@ -50,11 +51,7 @@ fn fewest(offset: usize, length: usize, widest: Widest) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 2000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(2000))]
 
     #[test]
     fn tiles_exactly(region in short_region(), widest in widest()) {

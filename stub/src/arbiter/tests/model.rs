@@ -10,6 +10,7 @@ use self::steps::{Step, any_step};
 use super::{Registers, region, to};
 use crate::arbiter::admission::tests::{any_config, holds_everywhere};
 use crate::arbiter::*;
+use crate::cases::cases;
 use crate::dr::{Condition, Dr7, Slot};
 
 mod judge;
@@ -168,11 +169,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 10_000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(10_000))]
 
     /// Promises 1 to 6, and the formula: no false reject, no false accept, no trace of a
     /// refusal, nothing evicted, releases deferred, stale handles dead.

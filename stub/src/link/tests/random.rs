@@ -1,6 +1,7 @@
 //! The link under streams of bytes that nobody thought of.
 
 use super::*;
+use crate::cases::cases;
 
 /// Bytes as a noisy line delivers them: mostly the ones that mean something.
 fn line_byte() -> impl Strategy<Value = u8> {
@@ -77,6 +78,8 @@ impl Client {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn nothing_panics_and_a_good_frame_after_anything_is_received(
         events in prop::collection::vec(event(), 0..60),

@@ -9,6 +9,7 @@ use gdbstub_arch::x86::{X86_64_SSE, X86_SSE};
 use proptest::prelude::*;
 
 use super::fake::{Outcome, Resumed, register_sizes, run};
+use crate::cases::cases;
 use crate::packet::{Checked, Class, Limits, Name, Packet, check};
 
 const PACKET: usize = 1200;
@@ -231,7 +232,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(cases(4096))]
 
     #[test]
     fn nothing_that_passes_is_fatal(
