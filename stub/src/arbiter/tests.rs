@@ -16,16 +16,18 @@ mod refusal;
 mod switching;
 
 /// Registers that remember, and count what is written to them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Registers {
     bank: Bank,
+    /// What they held after each write.
+    states: Vec<Bank>,
     addresses: usize,
     writes: usize,
 }
 
 impl Default for Registers {
     fn default() -> Registers {
-        Registers { bank: Bank::RESET, addresses: 0, writes: 0 }
+        Registers { bank: Bank::RESET, states: Vec::new(), addresses: 0, writes: 0 }
     }
 }
 
@@ -34,12 +36,14 @@ impl DebugRegisters for Registers {
         let mut addresses = Slot::ALL.map(|slot| self.bank.address(slot));
         addresses[slot.index()] = address;
         self.bank = Bank::new(addresses, self.bank.control());
+        self.states.push(self.bank);
         self.addresses += 1;
         self.writes += 1;
     }
 
     fn write_control(&mut self, control: Dr7) {
         self.bank = Bank::new(Slot::ALL.map(|slot| self.bank.address(slot)), control);
+        self.states.push(self.bank);
         self.writes += 1;
     }
 }

@@ -8,12 +8,12 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::arbiter::{Owner, Region, Reservations, Widest};
+use crate::arbiter::{Owner, Region, Reservations, Switching, Widest};
 use crate::cases::cases;
 use crate::dr::Condition;
 
 const CPUS: usize = 2;
-const TASKS: u32 = 2;
+const TASKS: u32 = 3;
 const EXTENT: Extent = Extent { cpus: CPUS, slots: MOST };
 
 fn config(debugger: u8, system: u8, flexible: u8) -> Config {
@@ -22,11 +22,12 @@ fn config(debugger: u8, system: u8, flexible: u8) -> Config {
 }
 
 pub fn any_config() -> impl Strategy<Value = Config> {
-    (0..=4u8, 0..=4u8, 0..=4u8, any::<bool>())
-        .prop_filter("at most four", |(debugger, system, flexible, _)| {
+    (0..=4u8, 0..=4u8, 0..=4u8, any::<bool>(), any::<bool>())
+        .prop_filter("at most four", |(debugger, system, flexible, _, _)| {
             debugger + system + flexible <= 4
         })
-        .prop_map(|(debugger, system, flexible, wide)| Config {
+        .prop_map(|(debugger, system, flexible, wide, lazy)| Config {
+            switching: if lazy { Switching::Lazy } else { Switching::Exact },
             widest: if wide { Widest::Eight } else { Widest::Four },
             ..config(debugger, system, flexible)
         })

@@ -6,20 +6,28 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use self::steps::{Step, any_step};
-use super::{Registers, region, to};
+use self::running::{Cpu, union, union_of_tasks};
+use self::steps::{Part, Step, any_step};
+use super::{NoMemory, Registers, region, to};
 use crate::arbiter::admission::tests::{any_config, holds_everywhere};
 use crate::arbiter::*;
+use crate::bank::Bank;
 use crate::cases::cases;
-use crate::dr::{Condition, Dr7, Slot};
+use crate::dr::{Condition, Dr6, Dr7, Slot};
+use crate::hit::DebugException;
 
+mod changes;
 mod judge;
 mod reservations;
+mod running;
 mod steps;
+mod switches;
 
-const CLAIMS: usize = 6;
+const CLAIMS: usize = 8;
 const CPUS: usize = 2;
-type TestArbiter = Arbiter<CLAIMS, CPUS>;
+const TASKS: usize = 2;
+const CPU_IDS: [CpuId; CPUS] = [CpuId(0), CpuId(1)];
+type TestArbiter = Arbiter<CLAIMS, CPUS, TASKS>;
 
 /// What the model knows of a claim. Held ones carry the number of their release.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -27,15 +35,26 @@ struct Known {
     handle: Handle,
     request: Request,
     held: Option<u32>,
+    disabled: bool,
+    hits: u64,
+    /// Those of its pinned time.
+    hits_before: u64,
+}
+
+impl Known {
+    fn in_force(&self) -> bool {
+        self.held.is_none() && !self.disabled
+    }
 }
 
 struct Model {
     arbiter: TestArbiter,
-    registers: [Registers; CPUS],
+    cpus: [Cpu; CPUS],
     known: Vec<Known>,
     /// Handles that were released.
     gone: Vec<Handle>,
     releases: u32,
+    now: u64,
 }
 
 impl Model {
@@ -44,70 +63,33 @@ impl Model {
         let idt =
             Protected { region: region(0x1000, 16), name: "idt", against: Against::Everything };
         arbiter.protect(idt).unwrap();
+        for cpu in CPU_IDS {
+            arbiter.accrue(cpu, 0);
+        }
         Model {
             arbiter,
-            registers: Default::default(),
+            cpus: Default::default(),
             known: Vec::new(),
             gone: Vec::new(),
             releases: 0,
+            now: 0,
         }
     }
 
     fn step(&mut self, step: &Step) {
-        let before = self.arbiter.clone();
-        let chosen = |index: &usize| self.known.get(*index).copied();
+        // No two steps take the same time.
+        self.now += 10 + self.now % 7;
+        for cpu in CPU_IDS {
+            self.arbiter.accrue(cpu, self.now);
+            self.pass(cpu, self.now);
+        }
         match step {
-            Step::Claim(request) => {
-                let twin = self.known.iter_mut().find(|known| known.request == *request);
-                let result = self.arbiter.claim(*request, carry_on);
-                match twin.filter(|_| request.owner == Owner::Debugger) {
-                    Some(twin) => {
-                        assert_eq!(result, Ok(twin.handle), "Z is idempotent, and revives");
-                        twin.held = None;
-                    }
-                    None => self.judge(&before, *request, None, result),
-                }
-            }
-            Step::Modify(index, region, condition) => {
-                let Some(known) = chosen(index) else { return };
-                let request = Request { region: *region, condition: *condition, ..known.request };
-                let result = self.arbiter.modify(known.handle, to(*region, *condition));
-                let twin = self.known.iter().find(|twin| {
-                    twin.request == request
-                        && request.owner == Owner::Debugger
-                        && twin.held.is_none()
-                });
-                match (known.held, twin) {
-                    (Some(_), _) => assert_eq!(result, Err(Rejection::StaleHandle)),
-                    (None, Some(twin)) if twin.handle == known.handle => assert_eq!(result, Ok(())),
-                    (None, Some(twin)) => {
-                        assert_eq!(result, Err(Rejection::Duplicate(twin.handle)))
-                    }
-                    (None, None) => {
-                        let result = result.map(|()| known.handle);
-                        self.judge(&before, request, Some(known.handle), result);
-                    }
-                }
-            }
-            Step::Release(index) => {
-                let Some(known) = chosen(index) else { return };
-                assert_eq!(self.arbiter.release(known.handle), Ok(()));
-                self.forget(|other| other.handle == known.handle);
-            }
-            Step::Hold(index) => {
-                let Some(known) = self.known.get_mut(*index) else {
-                    return;
-                };
-                let result = self.arbiter.hold(known.handle);
-                match known.request.owner {
-                    Owner::Debugger => {
-                        assert_eq!(result, Ok(()));
-                        self.releases += 1;
-                        known.held = known.held.or(Some(self.releases));
-                    }
-                    Owner::System(_) => assert_eq!(result, Err(HoldError::NotTheDebuggers)),
-                }
-            }
+            Step::Claim(request) => self.claim(*request),
+            Step::Modify(index, request, part) => self.modify(*index, request, *part),
+            Step::Release(index) => self.release(*index),
+            Step::Enable(index) => self.set_disabled(*index, false),
+            Step::Disable(index) => self.set_disabled(*index, true),
+            Step::Hold(index) => self.hold(*index),
             Step::EndDeferrals => {
                 self.arbiter.end_deferrals();
                 self.forget(|known| known.held.is_some());
@@ -116,39 +98,21 @@ impl Model {
                 self.arbiter.release_class(*class);
                 self.forget(|known| known.request.owner.class() == *class);
             }
+            Step::EndTask(task) => {
+                self.arbiter.end_task(*task);
+                self.forget(|known| known.request.scope.task() == Some(*task));
+            }
             Step::Run(cpu) => self.run(*cpu),
+            Step::Switch(cpu, task, write) => self.switch(*cpu, *task, *write),
+            Step::Tick(cpu) => self.tick_of(*cpu),
+            Step::Hit(cpu) => self.hit(*cpu),
         }
+        self.requeue();
     }
 
     fn forget(&mut self, which: impl Fn(&Known) -> bool) {
         self.gone.extend(self.known.iter().filter(|known| which(known)).map(|known| known.handle));
         self.known.retain(|known| !which(known));
-    }
-
-    /// Promise 3: what is in force is armed, and nothing else.
-    fn run(&mut self, cpu: CpuId) {
-        let registers = &mut self.registers[cpu.index()];
-        let live = self.arbiter.suspend(cpu, registers);
-        assert_eq!(registers.writes, usize::from(live.any_armed()));
-        assert_eq!(registers.bank.control(), Dr7::OFF);
-        registers.writes = 0;
-        self.arbiter.resume(cpu, registers);
-        registers.writes = 0;
-        assert_eq!(registers.bank, *self.arbiter.bank(cpu));
-        let armed: Vec<_> =
-            Slot::ALL.into_iter().filter_map(|slot| registers.bank.armed(slot)).collect();
-        let mut wanted: Vec<Window> = Vec::new();
-        for known in self
-            .known
-            .iter()
-            .filter(|known| known.held.is_none() && known.request.scope.applies(cpu, None))
-        {
-            wanted.extend(
-                known.request.region.windows(known.request.condition, self.arbiter.config().widest),
-            );
-        }
-        assert!(armed.iter().all(|window| wanted.contains(window)));
-        assert!(wanted.iter().all(|window| armed.contains(window)));
     }
 
     fn check(&self) {
@@ -158,25 +122,57 @@ impl Model {
                 known.handle == *handle
                     && known.request == *claim.request()
                     && known.held.is_some() == claim.is_held()
+                    && known.in_force() == claim.is_live()
+                    && known.hits == claim.hits()
             })
         });
-        assert!(claims.is_empty() && self.arbiter.claims().count() == self.known.len());
+        assert!(claims.is_empty(), "{claims:?}, but {:?}", self.known);
+        assert_eq!(self.arbiter.claims().count(), self.known.len());
         assert!(self.fits(&self.known, None), "more was admitted than fits");
         for handle in &self.gone {
             assert!(self.arbiter.get(*handle).is_none());
+        }
+        let mut tasks: Vec<_> = self.arbiter.tasks().map(|task| task.id).collect();
+        tasks.sort_unstable();
+        assert_eq!(tasks, union_of_tasks(&self.known));
+        for cpu in CPU_IDS {
+            let task = self.cpus[cpu.index()].task;
+            assert_eq!(self.arbiter.running(cpu), task);
+            let (is, must) = (self.arbiter.wanted(cpu), self.wanted(cpu, task));
+            assert!(is.len() == must.len() && must.iter().all(|window| is.contains(window)));
+        }
+        self.check_counts();
+    }
+
+    /// Promise 8: the times of each that takes turns, over all CPUs.
+    fn check_counts(&self) {
+        for known in &self.known {
+            let count = self.arbiter.count(known.handle);
+            assert_eq!(count.is_some(), known.request.tenure == Tenure::Flexible);
+            let Some(count) = count else { continue };
+            let all = self.cpus.iter().flat_map(|cpu| &cpu.times);
+            let own = all.filter(|(handle, _, _)| *handle == known.handle);
+            let (enabled, running) =
+                own.fold((0, 0), |sum, (_, enabled, running)| (sum.0 + enabled, sum.1 + running));
+            assert_eq!((count.enabled, count.running), (enabled, running));
+            assert_eq!(count.hits, known.hits - known.hits_before);
+            assert!(count.running <= count.enabled);
+            let scaled = (count.hits * enabled).checked_div(running);
+            assert_eq!(count.scaled(), scaled, "undefined where it never ran");
         }
     }
 }
 
 proptest! {
-    #![proptest_config(cases(10_000))]
+    #![proptest_config(cases(100_000))]
 
-    /// Promises 1 to 6, and the formula: no false reject, no false accept, no trace of a
-    /// refusal, nothing evicted, releases deferred, stale handles dead.
+    /// Promises 1 to 6 and 8 to 10, and the formula: no false reject, no false accept, no trace
+    /// of a refusal, nothing evicted, releases deferred, turns in order, each switch exact,
+    /// hits told to their owners, stale handles dead.
     #[test]
     fn arbiter_is_its_model(
         config in any_config(),
-        steps in proptest::collection::vec(any_step(), 1..12),
+        steps in proptest::collection::vec(any_step(), 1..16),
     ) {
         let mut model = Model::new(config);
         for step in &steps {
@@ -196,6 +192,7 @@ proptest! {
         for handle in model.gone.clone() {
             let before = model.arbiter.clone();
             prop_assert_eq!(model.arbiter.release(handle), Err(Stale));
+            prop_assert_eq!(model.arbiter.disable(handle), Err(Stale));
             prop_assert_eq!(model.arbiter.hold(handle), Err(HoldError::Stale));
             let result = model.arbiter.modify(handle, to(region(0, 1), Condition::Write));
             prop_assert_eq!(result, Err(Rejection::StaleHandle));

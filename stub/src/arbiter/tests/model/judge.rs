@@ -6,7 +6,13 @@ impl Model {
     pub fn fits(&self, known: &[Known], request: Option<&Request>) -> bool {
         let mut requests: Vec<_> = known.iter().map(|known| known.request).collect();
         requests.extend(request);
-        requests.len() <= CLAIMS && holds_everywhere(&requests, &self.arbiter.config())
+        let mut tasks: Vec<_> =
+            requests.iter().filter_map(|request| request.scope.task()).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
+        requests.len() <= CLAIMS
+            && tasks.len() <= TASKS
+            && holds_everywhere(&requests, &self.arbiter.config())
     }
 
     /// What stays whatever happens, if `class` asks.
@@ -18,9 +24,10 @@ impl Model {
     }
 
     /// Why a request must be refused whoever else has claims.
-    pub fn unsound(request: &Request) -> bool {
-        request.tenure == Tenure::Flexible
-            || !matches!(request.scope, Scope::AllCpus | Scope::Cpu(CpuId(0..=1)))
+    fn unsound(&self, request: &Request) -> bool {
+        request.scope.cpu().is_some_and(|cpu| !CPU_IDS.contains(&cpu))
+            || request.tenure == Tenure::Flexible
+                && (request.region.length() > 8 || self.windows_of(request).count() != 1)
             || request.condition == Condition::Io
             || request.condition == Condition::Execute && request.region.length() != 1
             || request.region.overlaps(&region(0x1000, 16))
@@ -37,7 +44,7 @@ impl Model {
         let class = request.owner.class();
         let firm = self.firm(class, replaced);
         // The long region is not worth tiling.
-        let may = !Self::unsound(&request)
+        let may = !self.unsound(&request)
             && request.region.length() <= 32
             && self.fits(&firm, Some(&request));
         let handle = match result {
@@ -77,23 +84,32 @@ impl Model {
             assert!(!self.fits(&older_gone, Some(&request)), "{newest:?} went before its elders");
         }
         self.gone.extend(displaced.iter().map(|known| known.handle));
+        let before = self.known.iter().find(|known| known.handle == handle);
+        let fresh = Known { handle, request, held: None, disabled: false, hits: 0, hits_before: 0 };
+        let after = before.map_or(fresh, |known| Known { request, ..*known });
         self.known = stayed;
-        self.known.push(Known { handle, request, held: None });
+        self.known.push(after);
     }
 
     pub fn check_figures(&self, shortage: &Shortage, request: &Request, firm: &[Known]) {
-        let available = self.trial(request.owner, request.scope, firm);
-        assert_eq!(shortage.available, available);
         assert!(shortage.needed > shortage.available, "{shortage}");
-        if request.region.length() <= 32 {
-            let tiles = request.region.windows(request.condition, self.arbiter.config().widest);
-            assert_eq!(shortage.needed, tiles.count());
+        match request.tenure {
+            Tenure::Pinned => {
+                let available = self.trial(request.owner, request.scope, firm);
+                assert_eq!(shortage.available, available);
+                if request.region.length() <= 32 {
+                    assert_eq!(shortage.needed, self.windows_of(request).count());
+                }
+            }
+            Tenure::Flexible => {
+                let reserved = self.arbiter.config().reservations.flexible();
+                assert_eq!(shortage.needed, usize::from(reserved));
+            }
         }
         assert!(shortage.available + shortage.kept <= 4);
         let windows: Vec<_> =
             shortage.holders.iter().flatten().map(|holder| holder.window).collect();
-        let mut known = self.arbiter.wanted(shortage.cpu);
-        known.extend(self.arbiter.spare_windows(shortage.cpu));
+        let known = self.held_and_wanted(shortage.cpu, shortage.task);
         assert!(
             windows.len() == known.len() && known.iter().all(|window| windows.contains(window))
         );

@@ -1,5 +1,5 @@
 //! What a reservation means, without the formula: whatever the other side holds, and
-//! whatever it releases, this side can get that many registers on every CPU.
+//! whatever it releases, this side can get that many registers, in every context.
 
 use super::*;
 
@@ -24,8 +24,9 @@ pub fn check(arbiter: &TestArbiter) {
 
 /// Tries for all that is promised and not used yet, in one request of so many windows.
 fn keeps(arbiter: &TestArbiter, owner: Owner, reserved: u8) {
-    for cpu in [CpuId(0), CpuId(1)] {
-        let used = own_windows(arbiter, owner.class(), cpu);
+    // The last one has claims only if another has none.
+    for (cpu, task) in CPU_IDS.into_iter().flat_map(|cpu| (0..3).map(move |n| (cpu, TaskId(n)))) {
+        let used = own_windows(arbiter, owner.class(), cpu, task);
         let length = match usize::from(reserved).saturating_sub(used) {
             0 => continue,
             1 => 1,
@@ -35,24 +36,25 @@ fn keeps(arbiter: &TestArbiter, owner: Owner, reserved: u8) {
             4.. => 11,
         };
         let fresh = region(0x2001, length);
-        let request = Request::pinned(owner, fresh, Condition::Write).on(Scope::Cpu(cpu));
-        match arbiter.clone().claim(request, carry_on) {
-            // No place in the table to try it with.
-            Ok(_) | Err(Rejection::TableFull(_)) => {}
+        let request = Request::pinned(owner, fresh, Condition::Write);
+        match arbiter.clone().claim(request.on(Scope::TaskOnCpu(task, cpu)), carry_on) {
+            // No place in the tables to try it with.
+            Ok(_) | Err(Rejection::TableFull(_) | Rejection::TooManyTasks(_)) => {}
             Err(rejection) => panic!("{owner} was promised {reserved}: {rejection}"),
         }
     }
 }
 
-/// How many distinct windows one side has in force.
-fn own_windows(arbiter: &TestArbiter, class: Class, cpu: CpuId) -> usize {
-    let mut windows: Vec<Window> = Vec::new();
-    for (_, claim) in arbiter.claims().filter(|(_, claim)| !claim.is_held()) {
+/// How many distinct windows one side has in a context; what is held may give way to it.
+fn own_windows(arbiter: &TestArbiter, class: Class, cpu: CpuId, task: TaskId) -> usize {
+    let own = arbiter.claims().map(|(_, claim)| claim).filter(|claim| {
         let request = claim.request();
-        if request.owner.class() == class && request.scope.applies(cpu, None) {
-            windows.extend(request.region.windows(request.condition, arbiter.config().widest));
-        }
-    }
-    let distinct = windows.iter().enumerate().filter(|(n, window)| !windows[..*n].contains(window));
-    distinct.count()
+        !claim.is_held()
+            && request.tenure == Tenure::Pinned
+            && request.owner.class() == class
+            && request.scope.applies(cpu, Some(task))
+    });
+    let widest = arbiter.config().widest;
+    union(own.flat_map(|claim| claim.request().region.windows(claim.request().condition, widest)))
+        .len()
 }

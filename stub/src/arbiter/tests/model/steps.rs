@@ -1,6 +1,10 @@
 //! What may happen to an arbiter, in the right proportions: few places, so that windows
 //! coincide, and now and then something that must be refused.
 
+extern crate std;
+
+use std::vec;
+
 use proptest::prelude::*;
 
 use super::{CLAIMS, CPUS, region};
@@ -11,11 +15,29 @@ use crate::dr::Condition;
 pub enum Step {
     Claim(Request),
     Release(usize),
-    Modify(usize, Region, Condition),
+    /// All of it is changed but the owner, or only what comes first.
+    Modify(usize, Request, Part),
+    Enable(usize),
+    Disable(usize),
     Hold(usize),
     EndDeferrals,
     ReleaseClass(Class),
+    EndTask(TaskId),
+    /// Stops the CPU and lets it go on.
     Run(CpuId),
+    /// The number tells after which of the writes there is a hit.
+    Switch(CpuId, TaskId, usize),
+    Tick(CpuId),
+    /// All slots that are on hit at once.
+    Hit(CpuId),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    Region,
+    Scope,
+    Tenure,
+    All,
 }
 
 fn class() -> impl Strategy<Value = Class> {
@@ -30,16 +52,27 @@ fn any_region() -> impl Strategy<Value = (Region, Condition)> {
         2 => (0..4usize, 1..22usize),
     ];
     prop_oneof![
-        9 => (place, condition)
+        12 => (place, condition)
             .prop_map(|((place, length), condition)| (region(place * 4, length), condition)),
         // An execute breakpoint is one byte, and there are no i/o breakpoints here.
         1 => (0..2usize, 1..3usize)
             .prop_map(|(place, length)| (region(place, length), Condition::Execute)),
-        1 => Just((region(0x60, 1), Condition::Io)),
-        // Protected; and too long by far.
-        1 => (0xffe..0x1001usize).prop_map(|address| (region(address, 2), Condition::Write)),
-        1 => Just((region(0, usize::MAX), Condition::Write)),
+        1 => prop_oneof![
+            Just((region(0x60, 1), Condition::Io)),
+            // Protected; and too long by far.
+            (0xffe..0x1001usize).prop_map(|address| (region(address, 2), Condition::Write)),
+            Just((region(0, usize::MAX), Condition::Write)),
+        ],
     ]
+}
+
+fn cpu() -> impl Strategy<Value = CpuId> {
+    (0..CPUS as u16).prop_map(CpuId)
+}
+
+/// One more than there may be.
+fn task() -> impl Strategy<Value = TaskId> {
+    prop_oneof![4 => (0..2u32).prop_map(TaskId), 1 => Just(TaskId(2))]
 }
 
 fn any_request() -> impl Strategy<Value = Request> {
@@ -47,12 +80,13 @@ fn any_request() -> impl Strategy<Value = Request> {
         prop_oneof![Just(Owner::Debugger), Just(Owner::System("a")), Just(Owner::System("b"))];
     // CPU 2 does not exist.
     let scope = prop_oneof![
-        20 => Just(Scope::AllCpus),
-        10 => (0..CPUS as u16).prop_map(|cpu| Scope::Cpu(CpuId(cpu))),
+        10 => Just(Scope::AllCpus),
+        6 => cpu().prop_map(Scope::Cpu),
+        7 => task().prop_map(Scope::Task),
+        6 => (task(), cpu()).prop_map(|(task, cpu)| Scope::TaskOnCpu(task, cpu)),
         1 => Just(Scope::Cpu(CpuId(2))),
-        1 => Just(Scope::Task(TaskId(0))),
     ];
-    (owner, scope, any_region(), 0..40u8).prop_map(
+    (owner, scope, any_region(), 0..3u8).prop_map(
         |(owner, scope, (region, condition), flexible)| Request {
             tenure: if flexible == 0 { Tenure::Flexible } else { Tenure::Pinned },
             ..Request::pinned(owner, region, condition).on(scope)
@@ -61,14 +95,23 @@ fn any_request() -> impl Strategy<Value = Request> {
 }
 
 pub fn any_step() -> impl Strategy<Value = Step> {
+    let part =
+        prop_oneof![Just(Part::Region), Just(Part::Scope), Just(Part::Tenure), Just(Part::All)];
     prop_oneof![
-        12 => any_request().prop_map(Step::Claim),
+        14 => any_request().prop_map(Step::Claim),
         3 => (0..CLAIMS).prop_map(Step::Release),
-        3 => (0..CLAIMS, any_region())
-            .prop_map(|(index, (region, condition))| Step::Modify(index, region, condition)),
-        4 => (0..CLAIMS).prop_map(Step::Hold),
+        3 => (0..CLAIMS, any_request(), part)
+            .prop_map(|(index, request, part)| Step::Modify(index, request, part)),
+        1 => (0..CLAIMS).prop_map(Step::Enable),
+        2 => (0..CLAIMS).prop_map(Step::Disable),
+        3 => (0..CLAIMS).prop_map(Step::Hold),
         1 => Just(Step::EndDeferrals),
         1 => class().prop_map(Step::ReleaseClass),
-        3 => (0..CPUS as u16).prop_map(|cpu| Step::Run(CpuId(cpu))),
+        1 => task().prop_map(Step::EndTask),
+        2 => cpu().prop_map(Step::Run),
+        6 => (cpu(), task(), 0..5usize)
+            .prop_map(|(cpu, task, write)| Step::Switch(cpu, task, write)),
+        4 => cpu().prop_map(Step::Tick),
+        2 => cpu().prop_map(Step::Hit),
     ]
 }

@@ -1,0 +1,214 @@
+//! What the model knows of a CPU: which task it runs, who waits for a turn in which context, and
+//! how long everybody was wanted and armed. Nothing of this is shared with `plan` or `switch`.
+
+use super::*;
+
+/// The claims that take turns in one context, first the one that is next.
+#[derive(Clone, Default)]
+struct Queue {
+    order: Vec<(Handle, Window)>,
+    /// In which turn the context last ran.
+    ran: Option<u64>,
+}
+
+#[derive(Clone)]
+pub struct Cpu {
+    pub task: Option<TaskId>,
+    pub registers: Registers,
+    /// Registers may be armed that a task has left lazily.
+    pub strays: bool,
+    /// Its task has lost its last claim, and nothing was written since.
+    pub ended: bool,
+    /// For tasks without claims, and for each task with claims.
+    queues: Vec<(Option<TaskId>, Queue)>,
+    turn: u64,
+    since: u64,
+    /// Enabled and running.
+    pub times: Vec<(Handle, u64, u64)>,
+}
+
+impl Default for Cpu {
+    fn default() -> Cpu {
+        let first = Queue { ran: Some(0), ..Queue::default() };
+        Cpu {
+            task: None,
+            registers: Registers::default(),
+            strays: false,
+            ended: false,
+            queues: [(None, first)].into(),
+            turn: 0,
+            since: 0,
+            times: Vec::new(),
+        }
+    }
+}
+
+pub fn union(windows: impl Iterator<Item = Window>) -> Vec<Window> {
+    let mut distinct = Vec::new();
+    windows.for_each(|window| {
+        if !distinct.contains(&window) {
+            distinct.push(window);
+        }
+    });
+    distinct
+}
+
+impl Model {
+    pub fn windows_of(&self, request: &Request) -> impl Iterator<Item = Window> + use<> {
+        request.region.windows(request.condition, self.arbiter.config().widest)
+    }
+
+    /// The windows of pinned claims that apply there: those in force, and all.
+    fn pinned(&self, cpu: CpuId, task: Option<TaskId>) -> (Vec<Window>, Vec<Window>) {
+        let of = |which: &dyn Fn(&&Known) -> bool| {
+            let there = self.known.iter().filter(|known| {
+                known.request.tenure == Tenure::Pinned && known.request.scope.applies(cpu, task)
+            });
+            union(there.filter(which).flat_map(|known| self.windows_of(&known.request)))
+        };
+        (of(&|known| known.in_force()), of(&|_| true))
+    }
+
+    /// Promises 3 and 8: the pinned ones, and of those that wait as many as there is room for.
+    pub fn wanted(&self, cpu: CpuId, task: Option<TaskId>) -> Vec<Window> {
+        let (mut armed, counted) = self.pinned(cpu, task);
+        let mut room = 4 - counted.len();
+        for (_, window) in &self.queue(cpu, task).order {
+            if armed.contains(window) {
+                continue;
+            }
+            if counted.contains(window) {
+                armed.push(*window);
+            } else if room > 0 {
+                room -= 1;
+                armed.push(*window);
+            }
+        }
+        armed
+    }
+
+    /// All that has a slot: armed, or kept for somebody.
+    pub fn held_and_wanted(&self, cpu: CpuId, task: Option<TaskId>) -> Vec<Window> {
+        // Of a task without claims nothing in particular is known.
+        let task = task.filter(|task| self.has_claims(*task));
+        union(self.wanted(cpu, task).into_iter().chain(self.pinned(cpu, task).1))
+    }
+
+    fn queue(&self, cpu: CpuId, task: Option<TaskId>) -> &Queue {
+        let queues = &self.cpus[cpu.index()].queues;
+        let own = queues.iter().find(|(of, _)| *of == task).unwrap_or(&queues[0]);
+        &own.1
+    }
+
+    pub fn has_claims(&self, task: TaskId) -> bool {
+        self.known.iter().any(|known| known.request.scope.task() == Some(task))
+    }
+
+    /// After a change of the claims: who is new goes behind those who wait.
+    pub fn requeue(&mut self) {
+        let mut flexible: Vec<_> = self.known.clone();
+        flexible.retain(|known| known.request.tenure == Tenure::Flexible && known.in_force());
+        flexible.sort_by_key(|known| known.handle.index);
+        let tasks = union_of_tasks(&self.known);
+        for number in CPU_IDS {
+            let mut queues = self.cpus[number.index()].queues.clone();
+            queues.retain(|(of, _)| of.is_none_or(|task| tasks.contains(&task)));
+            for task in &tasks {
+                if !queues.iter().any(|(of, _)| *of == Some(*task)) {
+                    queues.push((Some(*task), Queue { ran: None, ..queues[0].1.clone() }));
+                }
+            }
+            for (task, queue) in &mut queues {
+                let here = |known: &&Known| known.request.scope.applies(number, *task);
+                let all: Vec<_> = flexible
+                    .iter()
+                    .filter(here)
+                    .map(|known| (known.handle, self.windows_of(&known.request).next().unwrap()))
+                    .collect();
+                queue.order.retain(|waiting| all.contains(waiting));
+                let new = all.iter().filter(|one| !queue.order.contains(one)).copied();
+                let new: Vec<_> = new.collect();
+                queue.order.extend(new);
+            }
+            let cpu = &mut self.cpus[number.index()];
+            cpu.queues = queues;
+            let goes_on = cpu.task.filter(|task| tasks.contains(task));
+            cpu.ended |= goes_on != cpu.task;
+            cpu.task = goes_on;
+        }
+    }
+
+    /// Time goes on, for those that the running context knows.
+    pub fn pass(&mut self, number: CpuId, now: u64) {
+        let task = self.cpus[number.index()].task;
+        let wanted = self.wanted(number, task);
+        let order = self.queue(number, task).order.clone();
+        let cpu = &mut self.cpus[number.index()];
+        let time = now - cpu.since;
+        cpu.since = now;
+        for (handle, window) in order {
+            if !cpu.times.iter().any(|(of, _, _)| *of == handle) {
+                cpu.times.push((handle, 0, 0));
+            }
+            let times = cpu.times.iter_mut().find(|(of, _, _)| *of == handle).unwrap();
+            times.1 += time;
+            times.2 += if wanted.contains(&window) { time } else { 0 };
+        }
+    }
+
+    pub fn tick(&mut self, number: CpuId) {
+        self.cpus[number.index()].turn += 1;
+        self.take_turn(number);
+    }
+
+    /// A context that ran in an earlier turn has had it: the one in front goes to the back.
+    pub fn take_turn(&mut self, number: CpuId) {
+        let (turn, task) = (self.cpus[number.index()].turn, self.cpus[number.index()].task);
+        let (wanted, counted) = (self.wanted(number, task), self.pinned(number, task).1);
+        let queues = &mut self.cpus[number.index()].queues;
+        let queue = &mut queues.iter_mut().find(|(of, _)| *of == task).unwrap().1;
+        let ran = queue.ran.replace(turn);
+        let in_turns = || queue.order.iter().filter(|(_, window)| !counted.contains(window));
+        if ran.is_none_or(|ran| ran == turn) || in_turns().all(|(_, own)| wanted.contains(own)) {
+            return;
+        }
+        let front = in_turns().next().unwrap().1;
+        let of_front: Vec<_> = queue.order.extract_if(.., |(_, own)| *own == front).collect();
+        queue.order.extend(of_front);
+    }
+
+    /// What it holds after it followed the claims.
+    pub fn check_armed(&mut self, number: CpuId) {
+        let wanted = self.wanted(number, self.cpus[number.index()].task);
+        let bank = self.cpus[number.index()].registers.bank;
+        assert_eq!(bank, *self.arbiter.bank(number));
+        let armed: Vec<_> = Slot::ALL.into_iter().filter_map(|slot| bank.armed(slot)).collect();
+        assert_eq!(armed.len(), wanted.len());
+        assert!(wanted.iter().all(|window| armed.contains(window)), "{wanted:?} {armed:?}");
+    }
+
+    /// Promise 10: who is told of a hit of all slots that are on in `bank`, under these tasks.
+    pub fn expect_hits(&mut self, number: CpuId, bank: &Bank, tasks: [Option<TaskId>; 2]) {
+        let wanted = self.wanted(number, self.cpus[number.index()].task);
+        let strays = self.cpus[number.index()].strays;
+        let mut hit = union(Slot::ALL.into_iter().filter_map(|slot| bank.armed(slot)));
+        hit.retain(|window| !strays || wanted.contains(window));
+        let widest = self.arbiter.config().widest;
+        for known in self.known.iter_mut().filter(|known| known.in_force()) {
+            let request = known.request;
+            let mut own = request.region.windows(request.condition, widest);
+            if tasks.iter().any(|task| request.scope.applies(number, *task))
+                && own.any(|window| hit.contains(&window))
+            {
+                known.hits += 1;
+            }
+        }
+    }
+}
+
+pub fn union_of_tasks(known: &[Known]) -> Vec<TaskId> {
+    let mut tasks: Vec<_> = known.iter().filter_map(|known| known.request.scope.task()).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    tasks
+}
