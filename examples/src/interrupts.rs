@@ -9,6 +9,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::port;
 
+/// Vector of the timer's interrupt, for an image that handles it itself ([`set_handler`]) and
+/// calls [`timer_handled`] then.
+pub const TIMER_VECTOR: u8 = FIRST_VECTOR;
 /// Vector of the first serial port's interrupt, for tetrarch.
 pub const SERIAL_VECTOR: u8 = FIRST_VECTOR + 4;
 
@@ -84,7 +87,7 @@ static TABLE: Table = Table(UnsafeCell::new([Gate::MISSING; 256]));
 /// Loads the IDT and sets the controllers and the timer up. Interrupts stay off until
 /// [`enable`].
 pub(crate) fn start() {
-    set_handler(FIRST_VECTOR, timer_interrupt);
+    set_handler(TIMER_VECTOR, timer_interrupt);
     set_handler(SPURIOUS_VECTOR, spurious_interrupt);
     let pointer =
         TablePointer { limit: size_of::<[Gate; 256]>() as u16 - 1, base: TABLE.0.get() as u64 };
@@ -147,6 +150,13 @@ pub fn wait() {
 pub fn end_of_interrupt() {
     // SAFETY: the controller is this module's own.
     unsafe { port::write(MASTER, END_OF_INTERRUPT) };
+}
+
+/// What [`timer_interrupt`] does, for an image that handles the interrupt itself.
+pub fn timer_handled() {
+    // In the interrupt, which no other comes between: one CPU, interrupts off.
+    timer_ticks.store(milliseconds() + 1, Ordering::Relaxed);
+    end_of_interrupt();
 }
 
 /// Counts.

@@ -34,6 +34,18 @@ impl Frame {
     }
 }
 
+/// Drops what is logged from here on, until [`unmute`]: an image with a hundred thousand hits
+/// would otherwise do little else than tell of them.
+pub fn mute() {
+    // Whatever is logged now is an inner frame.
+    OPEN.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Ends what [`mute`] began.
+pub fn unmute() {
+    OPEN.fetch_sub(1, Ordering::Relaxed);
+}
+
 #[defmt::global_logger]
 struct Logger;
 

@@ -22,12 +22,15 @@ enum Group {
     Sessions,
     /// Images and the raw protocol
     Protocol,
+    /// Claims that follow tasks, and claims that take turns, under gdb
+    Tasks,
     /// The debug hardware of QEMU and Bochs, and an image in Bochs under gdb
     Semantics,
 }
 
 impl Group {
-    const ALL: [Self; 4] = [Self::Host, Self::Sessions, Self::Protocol, Self::Semantics];
+    const ALL: [Self; 5] =
+        [Self::Host, Self::Sessions, Self::Protocol, Self::Tasks, Self::Semantics];
 
     /// What cargo is asked to test, call by call.
     fn selections(self) -> &'static [&'static [&'static str]] {
@@ -39,6 +42,7 @@ impl Group {
             ],
             Self::Sessions => &[&["--package", "tetrarch-tests", "--test", "sessions"]],
             Self::Protocol => &[&["--package", "tetrarch-tests", "--test", "protocol"]],
+            Self::Tasks => &[&["--package", "tetrarch-tests", "--test", "tasks"]],
             Self::Semantics => &[&["--package", "tetrarch-tests", "--test", "semantics"]],
         }
     }
@@ -47,7 +51,7 @@ impl Group {
     fn prepare(self) -> Result<()> {
         match self {
             Self::Host => Ok(()),
-            Self::Sessions | Self::Protocol => tools::for_debugging(),
+            Self::Sessions | Self::Protocol | Self::Tasks => tools::for_debugging(),
             Self::Semantics => tools::for_everything(),
         }
     }
@@ -57,6 +61,7 @@ impl Group {
         match self {
             Self::Host => &[],
             Self::Sessions | Self::Protocol => &["minimal", "demo", "steps"],
+            Self::Tasks => &["tasks"],
             Self::Semantics => &["semantics", "demo"],
         }
     }
