@@ -18,8 +18,9 @@
 //!
 //! | word | effect |
 //! | --- | --- |
-//! | `probe` | each task keeps writing the last word of its own stack, and of the others' |
-//! | `switches=N` | the same, and ends after N switches, with success if no hit was lost or stray |
+//! | `probe` | tasks write the last word of their own stack, right before and after a switch, and those of the others |
+//! | `busy` | tasks do not give way by themselves: all switches are the timer's |
+//! | `switches=N` | ends after N switches: with success, if no hit was lost or stray |
 //!
 //! Under gdb: `monitor tasks` says who runs, `monitor dr` what it and the others have claimed,
 //! `monitor tally` what the image has counted itself; `watch tasks::shared` stops for the writes
@@ -62,13 +63,14 @@ fn image_main(arguments: Arguments) {
     scheduler::take_over();
     guards::start();
     let profiles = profile::start();
-    let switches = arguments.number("switches");
-    if arguments.has("probe") || switches.is_some() {
-        work::probe();
-    }
+    let body = match (arguments.has("probe"), arguments.has("busy")) {
+        (true, _) => work::probing,
+        (false, true) => work::busily,
+        (false, false) => work::politely,
+    };
     defmt::info!("tasks: running");
     log::mute();
-    scheduler::run(work::run, switches.unwrap_or(u64::MAX));
+    scheduler::run(body, arguments.number("switches").unwrap_or(u64::MAX));
     // No task runs any more, and none has a claim armed.
     (1..=scheduler::TASKS).for_each(guards::write_under_others);
     log::unmute();

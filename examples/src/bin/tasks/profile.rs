@@ -43,7 +43,7 @@ pub const PROFILES: [Profile; COUNT] = [
 
 /// Whose beats have bursts, and how many beats it is from one to the next.
 const BURSTING_TASK: usize = 2;
-const BURST_PERIOD: u64 = 1024;
+const BURST_PERIOD: u64 = 256;
 
 /// A variable on a page of its own.
 #[repr(C, align(4096))]

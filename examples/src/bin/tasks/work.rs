@@ -1,22 +1,18 @@
 //! What a task does: beat after beat of the same work, and what it is ordered from gdb.
 
 use core::arch::{asm, naked_asm};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::scheduler::{self, TASKS};
 use crate::{guards, profile};
 
-/// Whether tasks probe their guards.
-static PROBING: AtomicBool = AtomicBool::new(false);
+/// How often a task that probes gives way between two beats.
+const PROBES: usize = 4;
+
 /// Beats done, by task.
 static BEATS: [AtomicU64; TASKS + 1] = [const { AtomicU64::new(0) }; TASKS + 1];
 /// Beats in which the timer ended a quantum.
 static CUT: AtomicU64 = AtomicU64::new(0);
-
-/// Has tasks probe their guards, from the next beat on.
-pub fn probe() {
-    PROBING.store(true, Ordering::Relaxed);
-}
 
 /// How many beats were done: the clock that counts the turns of claims.
 pub fn beats() -> u64 {
@@ -33,8 +29,22 @@ pub fn cut_beats() -> u64 {
     CUT.load(Ordering::Relaxed)
 }
 
-/// What each task runs, on its own stack.
-pub extern "C" fn run(task: usize) -> ! {
+/// What each task runs, on its own stack, if tasks give way after each beat.
+pub extern "C" fn politely(task: usize) -> ! {
+    work(task, |_| scheduler::give_way())
+}
+
+/// The same, if it is left to the timer to switch.
+pub extern "C" fn busily(task: usize) -> ! {
+    work(task, |_| ())
+}
+
+/// The same, if they probe their guards as they give way.
+pub extern "C" fn probing(task: usize) -> ! {
+    work(task, |task| (0..PROBES).for_each(|_| guards::probe(task)))
+}
+
+fn work(task: usize, between_beats: fn(usize)) -> ! {
     // In memory, and not in a register: so that gdb can watch it.
     let mut own_beats = 0_u64;
     while scheduler::goes_on() {
@@ -46,11 +56,7 @@ pub extern "C" fn run(task: usize) -> ! {
             Some(crate::Order::WriteThroughNull) => write_through_null(),
             None => {}
         }
-        if PROBING.load(Ordering::Relaxed) {
-            guards::probe(task);
-        } else {
-            scheduler::give_way();
-        }
+        between_beats(task);
     }
     scheduler::end()
 }
