@@ -148,7 +148,7 @@ impl Counter {
         match armed {
             Armed::Yes => {
                 self.running = self.running.saturating_add(time);
-                self.armed = true;
+                self.armed |= time > 0;
             }
             Armed::No => {}
         }

@@ -82,7 +82,8 @@ pub(crate) struct Plan<const CLAIMS: usize, const SLOTS: usize> {
     pub kept: Vec<Window, SLOTS>,
     /// The flexible claims, in the order of their turns.
     pub queue: Vec<Contender, CLAIMS>,
-    /// The CPU's turn in which it last ran.
+    /// The CPU's turn in which it was last switched to, if no tick has ended that turn of its
+    /// own since.
     pub turn: Option<u64>,
 }
 

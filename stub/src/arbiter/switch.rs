@@ -14,7 +14,10 @@
 //!
 //! **A turn** ends with the first tick after its context ran. For the task that runs then, it
 //! ends at the tick; for another, when it next runs. So a task that never happens to run when
-//! the clock ticks has its turns too, and a switch away and back changes no order.
+//! the clock ticks has its turns too, and a switch away and back changes no order. Where a tick
+//! has ended a turn, the next one is still to come when the task is switched to again, however
+//! short the time was from the tick to the switch: a scheduler that does both in one interrupt,
+//! in whichever order, would else have every other turn begin and end in there.
 //!
 //! **Lazily**: with [`Switching::Lazy`] the registers of a task are left as they are when it
 //! gives way to one without claims. A hit that the newcomer then causes finds no owner and is
@@ -140,7 +143,9 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         self.accrue(now);
         self.counters.iter_mut().for_each(Counter::end_turn);
         self.turn = self.turn.wrapping_add(1);
-        self.take_turn();
+        let plan = self.current_mut();
+        plan.rotate();
+        plan.turn = None;
         self.follow(registers);
     }
 
@@ -153,7 +158,8 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         }
     }
 
-    /// Moves the queue of the plan in force if it ran in an earlier turn.
+    /// Moves the queue of the plan in force if it ran in an earlier turn, and no tick has moved
+    /// it since.
     fn take_turn(&mut self) {
         let turn = self.turn;
         let plan = self.current_mut();

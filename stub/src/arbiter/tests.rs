@@ -12,6 +12,7 @@ use crate::machine::{DebugRegisters, Memory};
 
 mod deferral;
 mod model;
+mod quanta;
 mod refusal;
 mod switching;
 
