@@ -74,14 +74,14 @@ fn image_main(arguments: Arguments) {
     // No task runs any more, and none has a claim armed.
     (1..=scheduler::TASKS).for_each(guards::write_under_others);
     log::unmute();
-    finish(tally::is_right(&profiles));
+    finish(tally::is_right(&profiles), scheduler::switches());
 }
 
 /// The end; a place for gdb to stop at.
 #[unsafe(no_mangle)]
 #[inline(never)]
-fn finish(right: bool) {
-    defmt::info!("tasks: done after {=u64} switches", scheduler::switches());
+fn finish(right: bool, switches: u64) {
+    defmt::info!("tasks: done after {=u64} switches", switches);
     if !right {
         defmt::error!("tasks: this is not as it must be");
         exit::failure();

@@ -65,8 +65,8 @@ fn work(task: usize, between_beats: fn(usize)) -> ! {
 #[unsafe(no_mangle)]
 #[inline(never)]
 fn beat(task: usize) {
-    let start = scheduler::quanta();
     crate::write_shared();
+    let start = scheduler::quanta();
     profile::write_all(task, beats_of(task));
     BEATS[task].fetch_add(1, Ordering::Relaxed);
     if scheduler::quanta() != start {
