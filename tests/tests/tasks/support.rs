@@ -65,7 +65,7 @@ pub struct Turns {
     pub scope: String,
     pub address: u64,
     pub hits: u64,
-    /// For how long it was armed, in thousandths, rounded down.
+    /// For how long it was armed, in thousandths of the time, rounded down.
     pub coverage: u64,
     pub estimate: u64,
     pub fewest: u64,
@@ -129,43 +129,33 @@ fn taking_turns(line: &str) -> Result<Turns> {
     let (owner, rest) = line.split_once(": ").with_context(|| line.to_owned())?;
     let (name, scope) = owner.trim().split_once(", ").with_context(|| line.to_owned())?;
     let words: Vec<&str> = rest.split([' ', ',', '+']).filter(|word| !word.is_empty()).collect();
-    match words.as_slice() {
-        [
-            address,
-            "8",
-            "write",
-            hits,
-            "hits",
-            "armed",
-            "for",
-            percent,
-            "%",
-            "of",
-            "the",
-            "time",
-            "estimate",
-            estimate,
-            fewest,
-            "to",
-            most,
-            "in",
-            "each",
-            "of",
-            turns,
-            "turns",
-        ] => Ok(Turns {
-            name: name.to_owned(),
-            scope: scope.to_owned(),
-            address: hexadecimal(address)?,
-            hits: hits.parse()?,
-            coverage: percent.replace('.', "").parse()?,
-            estimate: estimate.parse()?,
-            fewest: fewest.parse()?,
-            most: most.parse()?,
-            turns: turns.parse()?,
-        }),
+    let [address, "8", "write", hits, "hits", count @ ..] = words.as_slice() else {
+        bail!("no count: {line}")
+    };
+    // Before its first turn there is no estimate, and before the end of that no spread.
+    let (coverage, estimate, spread) = match count {
+        ["armed", "for", percent, "%", "of", "the", "time", "estimate", estimate, spread @ ..] => {
+            (percent.replace('.', "").parse()?, estimate.parse()?, spread)
+        }
+        ["never", "armed", "no", "estimate", spread @ ..] => (0, 0, spread),
         _ => bail!("no count: {line}"),
-    }
+    };
+    let [fewest, most, turns] = match spread {
+        [fewest, "to", most, "in", "each", "of", turns, "turns"] => [fewest, most, turns],
+        [] => [&"0"; 3],
+        _ => bail!("no spread: {line}"),
+    };
+    Ok(Turns {
+        name: name.to_owned(),
+        scope: scope.to_owned(),
+        address: hexadecimal(address)?,
+        hits: hits.parse()?,
+        coverage,
+        estimate,
+        fewest: fewest.parse()?,
+        most: most.parse()?,
+        turns: turns.parse()?,
+    })
 }
 
 fn hexadecimal(text: &str) -> Result<u64> {

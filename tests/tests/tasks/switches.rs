@@ -60,6 +60,7 @@ fn estimates_are_right_for_what_is_even_and_the_spread_shows_what_is_not() -> Re
                 same("writes", truth, rate * tally["beats"])?;
             }
             let count = count(name)?;
+            ensure!(count.coverage > 0, "{count:?}");
             let tolerance = rate * tally["cut"] * 1000 / count.coverage + 1;
             let error = count.estimate.abs_diff(truth);
             ensure!(error <= tolerance, "{count:?}, but {truth} writes; {tally:?}");
