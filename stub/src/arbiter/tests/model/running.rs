@@ -156,25 +156,36 @@ impl Model {
         }
     }
 
+    /// The running context has had its turn, and the next one begins when it runs on.
     pub fn tick(&mut self, number: CpuId) {
         self.cpus[number.index()].turn += 1;
-        self.take_turn(number);
+        self.move_queue(number).ran = None;
     }
 
-    /// A context that ran in an earlier turn has had it: the one in front goes to the back.
+    /// A context that ran in an earlier turn, and was not running when that ended, has had it.
     pub fn take_turn(&mut self, number: CpuId) {
         let (turn, task) = (self.cpus[number.index()].turn, self.cpus[number.index()].task);
+        let queues = &mut self.cpus[number.index()].queues;
+        let queue = &mut queues.iter_mut().find(|(of, _)| *of == task).unwrap().1;
+        if queue.ran.replace(turn).is_some_and(|ran| ran != turn) {
+            self.move_queue(number);
+        }
+    }
+
+    /// The one in front goes to the back, if some wait.
+    fn move_queue(&mut self, number: CpuId) -> &mut Queue {
+        let task = self.cpus[number.index()].task;
         let (wanted, counted) = (self.wanted(number, task), self.pinned(number, task).1);
         let queues = &mut self.cpus[number.index()].queues;
         let queue = &mut queues.iter_mut().find(|(of, _)| *of == task).unwrap().1;
-        let ran = queue.ran.replace(turn);
         let in_turns = || queue.order.iter().filter(|(_, window)| !counted.contains(window));
-        if ran.is_none_or(|ran| ran == turn) || in_turns().all(|(_, own)| wanted.contains(own)) {
-            return;
+        if in_turns().all(|(_, own)| wanted.contains(own)) {
+            return queue;
         }
         let front = in_turns().next().unwrap().1;
         let of_front: Vec<_> = queue.order.extract_if(.., |(_, own)| *own == front).collect();
         queue.order.extend(of_front);
+        queue
     }
 
     /// What it holds after it followed the claims.

@@ -55,8 +55,9 @@ impl Model {
         let lazy = self.arbiter.config().switching == Switching::Lazy && new_task.is_none();
         self.follow(cpu, lazy, &old, &states);
         if let Some(between) = states.get(hit_after) {
-            let put_off = DebugException { status: ALL_HIT, live: *between, plan: plan_before };
-            self.arbiter.deliver(cpu, &[put_off], 0, &mut NoMemory);
+            let put_off =
+                DebugException { status: ALL_HIT, live: *between, plan: plan_before, rip: 0 };
+            self.arbiter.deliver(cpu, &[put_off], &mut NoMemory);
             self.expect_hits(cpu, between, [old_task, new_task]);
         }
     }
@@ -91,8 +92,8 @@ impl Model {
     /// Promise 10: all slots hit, also those that are off.
     pub fn hit(&mut self, cpu: CpuId) {
         let bank = self.cpus[cpu.index()].registers.bank;
-        let exception = self.arbiter.exception(cpu, ALL_HIT, bank.control());
-        let delivery = self.arbiter.deliver(cpu, &[exception], 0, &mut NoMemory);
+        let exception = self.arbiter.exception(cpu, ALL_HIT, bank.control(), 0);
+        let delivery = self.arbiter.deliver(cpu, &[exception], &mut NoMemory);
         assert_eq!(delivery.windows.len(), armed(&bank).len());
         let task = self.cpus[cpu.index()].task;
         self.expect_hits(cpu, &bank, [task; 2]);
