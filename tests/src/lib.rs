@@ -12,6 +12,7 @@
 //! | [`mi`] | the same gdb, as a development environment would |
 //! | [`rsp`] | the serial protocol by hand, well-formed or not |
 //! | [`report`] | an image that says on its serial port what it found, in either emulator |
+//! | [`costs`] | the image that measures what a context switch costs |
 //! | [`session`] | an image and a gdb attached to it, for one test |
 //!
 //! Nothing here sleeps for something to be ready: [`poll`] asks until it is, and the
@@ -21,6 +22,7 @@
 pub mod bochs;
 mod child;
 pub mod conversation;
+pub mod costs;
 pub mod gdb;
 pub mod image;
 pub mod iso;

@@ -60,6 +60,7 @@ pub enum OnReset {
 pub struct Boot {
     image: Image,
     arguments: Vec<String>,
+    options: &'static [&'static str],
     cpus: u8,
     serial: Serial,
     on_reset: OnReset,
@@ -83,6 +84,7 @@ impl Boot {
         Self {
             image,
             arguments: Vec::new(),
+            options: &[],
             cpus: 1,
             serial: Serial::Private,
             on_reset: OnReset::Exit,
@@ -94,6 +96,13 @@ impl Boot {
     #[must_use]
     pub fn argument(mut self, word: impl Into<String>) -> Self {
         self.arguments.push(word.into());
+        self
+    }
+
+    /// Words for QEMU itself.
+    #[must_use]
+    pub fn options(mut self, options: &'static [&'static str]) -> Self {
+        self.options = options;
         self
     }
 
@@ -135,6 +144,7 @@ impl Boot {
 
         let mut command = machine();
         command
+            .args(self.options)
             .args(["-smp", &self.cpus.to_string()])
             .arg("-kernel")
             .arg(self.image.path())

@@ -1,5 +1,6 @@
-//! The developer's commands: `cargo xtask demo | run | test | size | install`.
+//! The developer's commands: `cargo xtask demo | run | test | bench | size | install`.
 
+mod bench;
 mod demo;
 mod run;
 mod size;
@@ -26,6 +27,8 @@ enum Command {
     Run(run::Options),
     /// Run all tests, or one group of them
     Test(test::Options),
+    /// Count and measure what a context switch costs
+    Bench,
     /// Install what the other commands need, and nothing else
     Install,
     /// Print how much memory the images need, and the library's share
@@ -37,6 +40,7 @@ fn main() -> Result<()> {
         Command::Demo => demo::demo(),
         Command::Run(options) => run::run(options),
         Command::Test(options) => test::test(&options),
+        Command::Bench => bench::bench(),
         Command::Install => tools::for_everything(),
         Command::Size => size::size(),
     }

@@ -1,0 +1,79 @@
+//! `cargo xtask bench`: what the arbiter costs.
+//!
+//! Two parts. The image `switch` counts the writes to debug registers of each switch, which are
+//! the same everywhere, and measures it twice: in instructions, which the emulator counts and
+//! which are the same each time the same image runs, and in ticks of the emulator's time, which
+//! say how slow an emulator is and nothing about a processor. Then the benchmarks of
+//! `stub/benches/`, on the host, in the host's time.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use tetrarch_tests::Image;
+use tetrarch_tests::costs::{self, CASES, Clock, STRAY_HIT, Seen};
+use tetrarch_tests::image::workspace;
+
+use crate::tools;
+
+pub fn bench() -> Result<()> {
+    tools::for_running()?;
+    tools::with_progress("building the image", || Image::build("switch"))?;
+    let (counted, stray) =
+        tools::with_progress("counting instructions", || costs::measure(Clock::Instructions))?;
+    let (timed, stray_timed) = tools::with_progress("measuring", || costs::measure(Clock::Host))?;
+
+    println!("a context switch in the emulated image; ticks are the emulator's");
+    println!();
+    row(["", "DR writes", "minimum", "Linux", "instructions", "ticks"].map(str::to_owned));
+    for ((case, counted), timed) in CASES.iter().zip(&counted).zip(&timed) {
+        let sides = [case.minimum.to_string(), case.linux().to_string()];
+        print_case(case.name, counted, sides, timed);
+    }
+    print_case(STRAY_HIT, &stray, ["", ""].map(str::to_owned), &stray_timed);
+    println!();
+    print_lazy(&counted, &stray)?;
+    println!();
+    on_the_host()
+}
+
+fn print_case(name: &str, counted: &Seen, [minimum, linux]: [String; 2], timed: &Seen) {
+    let [writes, instructions, ticks] =
+        [u64::from(counted.writes), counted.median, timed.median].map(|number| number.to_string());
+    row([name.to_owned(), writes, minimum, linux, instructions, ticks]);
+}
+
+fn row([name, writes, minimum, linux, instructions, ticks]: [String; 6]) {
+    println!("{name:32} {writes:>9} {minimum:>8} {linux:>6} {instructions:>13} {ticks:>8}");
+}
+
+/// When the lazy variant pays.
+fn print_lazy(counted: &[Seen], stray: &Seen) -> Result<()> {
+    let find = |name: &str| {
+        let index = CASES.iter().position(|case| case.name == name);
+        index.and_then(|index| counted.get(index)).with_context(|| format!("no case {name}"))
+    };
+    for (exact, lazy) in [
+        ("A→none→A", "A→none→A, lazy"),
+        ("A→none→B", "A→none→B, lazy"),
+        ("A→none→B, other kinds", "A→none→B, other kinds, lazy"),
+    ] {
+        let (before, after) = (find(exact)?, find(lazy)?);
+        let instructions = before.median.saturating_sub(after.median);
+        println!(
+            "{exact}: lazily {} writes and {instructions} instructions less, a stray hit costs {}",
+            before.writes.saturating_sub(after.writes),
+            stray.median,
+        );
+    }
+    Ok(())
+}
+
+fn on_the_host() -> Result<()> {
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(workspace())
+        .args(["bench", "--package", "tetrarch", "--bench", "arbiter"])
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "the benchmarks failed ({status})");
+    Ok(())
+}
