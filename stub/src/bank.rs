@@ -8,7 +8,7 @@ use crate::dr::{Dr7, Slot, Window};
 use crate::machine::DebugRegisters;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transition;
 
 pub use transition::{DebugWrite, Transition, transition};

@@ -60,7 +60,7 @@ impl Group {
     fn images(self) -> &'static [&'static str] {
         match self {
             Self::Host => &[],
-            Self::Sessions | Self::Protocol => &["minimal", "demo", "steps"],
+            Self::Sessions | Self::Protocol => &["minimal", "demo", "steps", "switch"],
             Self::Tasks => &["tasks"],
             Self::Semantics => &["semantics", "demo"],
         }

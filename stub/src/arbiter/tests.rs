@@ -15,6 +15,7 @@ mod model;
 mod quanta;
 mod refusal;
 mod switching;
+mod writes;
 
 /// Registers that remember, and count what is written to them.
 #[derive(Clone, Debug)]

@@ -71,7 +71,7 @@ fn controls(old: &[Window], new: &[Window]) -> Vec<Dr7> {
 
 /// Whether fewer than so many writes would do, whatever the slots: found without any idea of
 /// how to plan.
-fn fewer_would_do(bank: &Bank, wanted: &[Window], writes: usize) -> bool {
+pub(crate) fn fewer_would_do(bank: &Bank, wanted: &[Window], writes: usize) -> bool {
     let old = armed(bank);
     let controls = controls(&old, wanted);
     let mut states = vec![*bank];
