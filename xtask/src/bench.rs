@@ -57,11 +57,15 @@ fn print_lazy(counted: &[Seen], stray: &Seen) -> Result<()> {
         ("A→none→B", "A→none→B, lazy"),
         ("A→none→B, other kinds", "A→none→B, other kinds, lazy"),
     ] {
-        let (before, after) = (find(exact)?, find(lazy)?);
-        let instructions = before.median.saturating_sub(after.median);
+        let (exactly, lazily) = (find(exact)?, find(lazy)?);
         println!(
-            "{exact}: lazily {} writes and {instructions} instructions less, a stray hit costs {}",
-            before.writes.saturating_sub(after.writes),
+            "{exact}: lazily {} writes instead of {} and {} instructions instead of {}; \
+             each stray hit costs {} and {}",
+            lazily.writes,
+            exactly.writes,
+            lazily.median,
+            exactly.median,
+            stray.writes,
             stray.median,
         );
     }
