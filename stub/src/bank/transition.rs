@@ -184,6 +184,14 @@ impl Offer {
             .is_some_and(|old| (old.length(), old.condition()) == (new.length(), new.condition()));
         Self { turn, alike }
     }
+
+    /// How often DR7 must be written at least if this offer is taken.
+    fn controls(&self) -> usize {
+        match self.turn {
+            Turn::WhileOff => 2,
+            Turn::Never | Turn::BeforeControl | Turn::AfterControl => usize::from(!self.alike),
+        }
+    }
 }
 
 /// What each window would cost in each slot; `None` where it may not go.
@@ -195,6 +203,8 @@ struct Offers {
     armed: usize,
     /// How many addresses must be written at least.
     fresh: usize,
+    /// How often DR7 must be written at least.
+    controls: usize,
 }
 
 impl Offers {
@@ -203,28 +213,30 @@ impl Offers {
         // A window that stays belongs to its slot, and the slot to it.
         let taken = armed.map(|armed| armed.is_some_and(|armed| wanted.contains(&armed)));
         let harmless = |window| wanted.contains(&window) || armed.contains(&Some(window));
+        let count = armed.iter().flatten().count();
         let mut offers = [[None; 4]; 4];
-        let mut fresh = 0;
+        let (mut fresh, mut controls) = (0, usize::from(count != wanted.len()));
         for (row, window) in offers.iter_mut().zip(wanted) {
             let stays = armed.contains(&Some(*window));
-            let mut at_home = false;
+            let (mut at_home, mut least) = (false, 2);
             let slots = Slot::ALL.into_iter().zip(armed.into_iter().zip(taken)).take(usable);
             for (offer, (slot, (old, taken))) in row.iter_mut().zip(slots) {
                 if if stays { old == Some(*window) } else { !taken } {
                     let new = Offer::new(bank.address(slot), old, *window, harmless);
                     at_home |= new.turn == Turn::Never;
+                    least = least.min(new.controls());
                     *offer = Some(new);
                 }
             }
             fresh += usize::from(!at_home);
+            controls = controls.max(least);
         }
-        let armed = armed.iter().flatten().count();
-        Self { offers, count: wanted.len(), armed, fresh }
+        Self { offers, count: wanted.len(), armed: count, fresh, controls }
     }
 
     /// No assignment takes fewer writes.
     fn floor(&self) -> usize {
-        self.fresh + usize::from(self.armed != self.count)
+        self.fresh + self.controls
     }
 
     /// The offers that this assignment takes, one for each window; `None` for one that may not
