@@ -60,7 +60,8 @@ impl Group {
     fn images(self) -> &'static [&'static str] {
         match self {
             Self::Host => &[],
-            Self::Sessions | Self::Protocol => &["minimal", "demo", "steps", "switch"],
+            Self::Sessions => &["minimal", "demo", "steps", "switch"],
+            Self::Protocol => &["minimal", "demo", "steps"],
             Self::Tasks => &["tasks"],
             Self::Semantics => &["semantics", "demo"],
         }
