@@ -86,6 +86,7 @@ mod report;
 mod snapshot;
 mod switch;
 mod table;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -105,8 +106,8 @@ pub use region::{Region, RegionError, Widest, Windows};
 pub use rejection::{Holder, HolderState, Rejection, Shortage};
 pub use report::{Row, SlotState, Table, TaskList};
 pub use snapshot::Snapshot;
-pub use switch::Task;
 pub use table::{Claim, Stale};
+pub use tasks::Task;
 
 pub use crate::dr::{Condition, Window};
 
@@ -132,7 +133,7 @@ pub struct Arbiter<
     config: Config,
     pub(crate) table: table::Table<CLAIMS>,
     protected: Vec<Protected, PROTECTED_RANGES>,
-    tasks: switch::Tasks<TASKS>,
+    tasks: tasks::Tasks<TASKS>,
     cpus: [switch::Cpu<CLAIMS, TASKS, SLOTS>; CPUS],
     /// The number of the next deferred release, to know which is the oldest.
     next_held: u32,
@@ -153,7 +154,7 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
             config,
             table: table::Table::new(),
             protected: Vec::new(),
-            tasks: switch::Tasks::NONE,
+            tasks: tasks::Tasks::NONE,
             cpus: [const { switch::Cpu::RESET }; CPUS],
             next_held: 0,
         }

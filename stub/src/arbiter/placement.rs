@@ -18,7 +18,8 @@ use heapless::Vec;
 use super::claim::{CpuId, TaskId};
 use super::config::{Ability, StartError};
 use super::plan::PlanId;
-use super::switch::{Cpu, Task};
+use super::switch::Cpu;
+use super::tasks::Task;
 use super::{Arbiter, Claim};
 use crate::bank::Bank;
 use crate::dr::{Dr7, Slot, Window};
@@ -138,6 +139,22 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     pub fn tick(&mut self, cpu: CpuId, now: u64, registers: &mut impl DebugRegisters) {
         if let Some(cpu) = self.cpu_mut(cpu) {
             cpu.tick(now, registers);
+        }
+    }
+
+    /// A tick and a switch at the same moment, as a scheduler wants that shares time out: in
+    /// one step, so that nothing is written for the moment between the two, and no turn is
+    /// counted that lasted no longer.
+    pub fn tick_to(
+        &mut self,
+        cpu: CpuId,
+        plan: PlanId,
+        now: u64,
+        registers: &mut impl DebugRegisters,
+    ) {
+        let switching = self.config.switching;
+        if let Some(cpu) = self.cpu_mut(cpu) {
+            cpu.tick_to(plan, now, switching, registers);
         }
     }
 

@@ -17,7 +17,8 @@
 //! the clock ticks has its turns too, and a switch away and back changes no order. Where a tick
 //! has ended a turn, the next one is still to come when the task is switched to again, however
 //! short the time was from the tick to the switch: a scheduler that does both in one interrupt,
-//! in whichever order, would else have every other turn begin and end in there.
+//! in whichever order, would else have every other turn begin and end in there. (In one step,
+//! [`tick_to`](super::Arbiter::tick_to), it also saves what would be written in between.)
 //!
 //! **Lazily**: with [`Switching::Lazy`] the registers of a task are left as they are when it
 //! gives way to one without claims. A hit that the newcomer then causes finds no owner and is
@@ -132,20 +133,40 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         registers: &mut impl DebugRegisters,
     ) {
         self.accrue(now);
-        self.in_force = self.at(plan).id;
-        self.take_turn();
-        self.lazy = switching == Switching::Lazy && self.in_force == PlanId::NONE;
-        self.follow(registers);
+        self.enter(plan, switching, registers);
     }
 
     /// Ends the turn; the next ones in the queue of the plan in force are armed.
     pub fn tick(&mut self, now: u64, registers: &mut impl DebugRegisters) {
+        self.end_turn(now);
+        self.follow(registers);
+    }
+
+    /// Ends the turn and goes over to another plan, in one step.
+    pub fn tick_to(
+        &mut self,
+        plan: PlanId,
+        now: u64,
+        switching: Switching,
+        registers: &mut impl DebugRegisters,
+    ) {
+        self.end_turn(now);
+        self.enter(plan, switching, registers);
+    }
+
+    fn end_turn(&mut self, now: u64) {
         self.accrue(now);
         self.counters.iter_mut().for_each(Counter::end_turn);
         self.turn = self.turn.wrapping_add(1);
         let plan = self.current_mut();
         plan.rotate();
         plan.turn = None;
+    }
+
+    fn enter(&mut self, plan: PlanId, switching: Switching, registers: &mut impl DebugRegisters) {
+        self.in_force = self.at(plan).id;
+        self.take_turn();
+        self.lazy = switching == Switching::Lazy && self.in_force == PlanId::NONE;
         self.follow(registers);
     }
 
@@ -221,75 +242,4 @@ fn find<'a, const CLAIMS: usize, const SLOTS: usize>(
 ) -> &'a Plan<CLAIMS, SLOTS> {
     let own = id.index(plans.len()).and_then(|index| plans.get(index));
     own.filter(|plan| plan.id == id).unwrap_or(base)
-}
-
-/// A task with claims.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Task {
-    /// Its number.
-    pub id: TaskId,
-    /// What it carries.
-    pub plan: PlanId,
-}
-
-/// Which task has which plan: the same on all CPUs.
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone, PartialEq))]
-pub(super) struct Tasks<const TASKS: usize> {
-    places: [Place; TASKS],
-}
-
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(test, derive(PartialEq))]
-struct Place {
-    task: Option<TaskId>,
-    generation: u32,
-}
-
-impl<const TASKS: usize> Tasks<TASKS> {
-    pub const NONE: Self = Tasks { places: [Place { task: None, generation: 0 }; TASKS] };
-
-    /// The tasks that have a plan.
-    pub fn iter(&self) -> impl Iterator<Item = Task> + Clone {
-        self.places.iter().enumerate().filter_map(|(index, place)| {
-            let plan = PlanId::new(index, place.generation, TASKS);
-            place.task.map(|id| Task { id, plan })
-        })
-    }
-
-    /// The plan of a task.
-    pub fn plan_of(&self, task: TaskId) -> PlanId {
-        self.iter().find(|known| known.id == task).map_or(PlanId::NONE, |known| known.plan)
-    }
-
-    /// Takes the places of tasks that are `gone`, and gives places to `with_claims`.
-    pub fn update(
-        &mut self,
-        is_gone: impl Fn(TaskId) -> bool,
-        with_claims: impl Iterator<Item = TaskId>,
-    ) {
-        for place in &mut self.places {
-            if place.task.is_some_and(&is_gone) {
-                *place = Place { task: None, generation: place.generation.wrapping_add(1) };
-            }
-        }
-        for task in with_claims {
-            if self.places.iter().any(|place| place.task == Some(task)) {
-                continue;
-            }
-            let free = self.places.iter_mut().find(|place| place.task.is_none());
-            debug_assert!(free.is_some(), "admission let too many tasks in");
-            if let Some(place) = free {
-                place.task = Some(task);
-            }
-        }
-    }
-
-    /// Each place, in order, with the number and the task that it has now.
-    pub fn places(&self) -> impl Iterator<Item = (usize, PlanId, Option<TaskId>)> {
-        self.places.iter().enumerate().map(|(index, place)| match place.task {
-            Some(_) => (index, PlanId::new(index, place.generation, TASKS), place.task),
-            None => (index, PlanId::NONE, None),
-        })
-    }
 }

@@ -72,6 +72,11 @@ type Placement = [Option<Window>; 4];
 /// );
 /// ```
 pub fn transition(bank: &Bank, wanted: &[Window], spare: &[Window], slots: usize) -> Transition {
+    let armed = Slot::ALL.map(|slot| bank.armed(slot));
+    let count = armed.iter().flatten().count();
+    if count == wanted.len() && wanted.iter().all(|window| armed.contains(&Some(*window))) {
+        return Transition { writes: Vec::new(), placement: armed };
+    }
     let offers = Offers::new(bank, wanted, slots);
     let mut best: Option<(usize, [usize; 4])> = None;
     let floor = offers.floor() * (spare.len() + 1);

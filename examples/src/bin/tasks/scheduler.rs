@@ -183,7 +183,7 @@ macro_rules! entry {
 }
 
 entry!(timer_interrupt, on_timer);
-entry!(yield_interrupt, next_context);
+entry!(yield_interrupt, on_yield);
 
 /// The timer: a turn of the claims that take turns is over, and so is the task's time.
 extern "C" fn on_timer(stack_pointer: usize) -> usize {
@@ -192,16 +192,22 @@ extern "C" fn on_timer(stack_pointer: usize) -> usize {
         return stack_pointer;
     }
     QUANTA.fetch_add(1, Ordering::Relaxed);
-    STUB.tick();
-    next_context(stack_pointer)
+    next_context(stack_pointer, |plan| STUB.tick_to(plan))
 }
 
-/// Puts the running context away, and gives the stack pointer of the next one. Interrupts are
-/// off, from before the one's registers were saved until the other's are back.
-extern "C" fn next_context(stack_pointer: usize) -> usize {
+/// A task gives way.
+extern "C" fn on_yield(stack_pointer: usize) -> usize {
+    next_context(stack_pointer, |plan| STUB.switch_to(plan))
+}
+
+/// Puts the running context away, has the registers `switch` to what the next one wants, and
+/// gives its stack pointer. Interrupts are off, from before the one's registers were saved until
+/// the other's are back.
+fn next_context(stack_pointer: usize, switch: impl FnOnce(PlanId)) -> usize {
     let before = crate::running();
     let all_ended = ENDED.load(Ordering::Relaxed) == TASKS;
     let next = if all_ended { BOOT } else { before % TASKS + 1 };
+    switch(PlanId::from_bits(TABLE[next].plan.load(Ordering::Relaxed)));
     if next == before {
         return stack_pointer;
     }
@@ -210,6 +216,5 @@ extern "C" fn next_context(stack_pointer: usize) -> usize {
     if next != BOOT {
         SWITCHES.fetch_add(1, Ordering::Relaxed);
     }
-    STUB.switch_to(PlanId::from_bits(TABLE[next].plan.load(Ordering::Relaxed)));
     TABLE[next].stack_pointer.load(Ordering::Relaxed)
 }
