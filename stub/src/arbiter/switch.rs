@@ -234,6 +234,15 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
     }
 }
 
+#[cfg(test)]
+impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TASKS, SLOTS> {
+    /// What a test of all states must tell apart besides plans and bank: whether the running
+    /// task's plan is gone, whether registers were left lazily, and the turn.
+    pub fn moment(&self) -> (bool, bool, u64) {
+        (self.in_force == PlanId::GONE, self.lazy, self.turn)
+    }
+}
+
 /// The plan with this number, or else `base`.
 fn find<'a, const CLAIMS: usize, const SLOTS: usize>(
     plans: &'a [Plan<CLAIMS, SLOTS>],

@@ -96,6 +96,17 @@ impl Claim {
 }
 
 #[cfg(test)]
+impl Claim {
+    /// The number of its deferred release.
+    pub(super) fn held_since(&self) -> Option<u32> {
+        match self.standing {
+            Standing::Live | Standing::Disabled => None,
+            Standing::Held(number) => Some(number),
+        }
+    }
+}
+
+#[cfg(test)]
 impl PartialEq for Claim {
     fn eq(&self, other: &Claim) -> bool {
         self.request == other.request

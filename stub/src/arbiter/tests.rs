@@ -11,6 +11,7 @@ use crate::dr::{Dr6, Dr7, Slot};
 use crate::machine::{DebugRegisters, Memory};
 
 mod deferral;
+mod exploration;
 mod model;
 mod quanta;
 mod refusal;

@@ -80,7 +80,10 @@ impl Model {
         // No two steps take the same time.
         self.now += 10 + self.now % 7;
         for cpu in CPU_IDS {
-            self.arbiter.accrue(cpu, self.now);
+            // Switches and ticks count the time on their own.
+            if !matches!(step, Step::Switch(own, ..) | Step::Tick(own) if *own == cpu) {
+                self.arbiter.accrue(cpu, self.now);
+            }
             self.pass(cpu, self.now);
         }
         match step {

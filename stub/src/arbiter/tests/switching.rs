@@ -153,3 +153,24 @@ fn promise_8_who_waits_keeps_its_place_when_a_task_gets_claims() {
     let running = handles.map(|handle| arbiter.count(handle).unwrap().running);
     assert_eq!(running, [100, 100, 100]);
 }
+
+/// Promise 10: what a task has left armed is not a turn of one that waits for the same window.
+#[test]
+fn promise_10_a_stray_hit_is_no_hit_of_a_claim_that_waits_for_its_turn() {
+    let mut arbiter = of(Switching::Lazy);
+    let mut registers = Registers::default();
+    made(&mut arbiter, guard(0x100, 16));
+    made(&mut arbiter, guard(0x20, 4).on(Scope::Task(TASK)));
+    arbiter.switch_to(CPU, arbiter.plan_of(TASK), 0, &mut registers);
+    arbiter.switch_to(CPU, PlanId::NONE, 1, &mut registers);
+    // Of two that take turns the second has to wait, for what the task has left armed.
+    let pinned = made(&mut arbiter, guard(0x30, 4));
+    made(&mut arbiter, counting(0x40));
+    let waits = made(&mut arbiter, counting(0x20));
+    // The registers are as the task has left them, 0x20 among them.
+    let status = Dr6::from_bits(Dr6::RESET.bits() | 0b1111);
+    let stray = arbiter.exception(CPU, status, arbiter.bank(CPU).control());
+    arbiter.deliver(CPU, &[stray], 0, &mut NoMemory);
+    let hits = |handle| arbiter.get(handle).unwrap().hits();
+    assert_eq!((hits(waits), hits(pinned), armed(&registers)[0]), (0, 0, 0x20));
+}

@@ -47,6 +47,7 @@ impl Model {
         // One that runs already, whether it has changed or not: nothing is done.
         if plan == plan_before && !ended {
             assert_eq!(states, []);
+            self.arbiter.accrue(cpu, now);
             return;
         }
         self.cpus[cpu.index()].task = new_task;
