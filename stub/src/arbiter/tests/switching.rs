@@ -169,8 +169,8 @@ fn promise_10_a_stray_hit_is_no_hit_of_a_claim_that_waits_for_its_turn() {
     let waits = made(&mut arbiter, counting(0x20));
     // The registers are as the task has left them, 0x20 among them.
     let status = Dr6::from_bits(Dr6::RESET.bits() | 0b1111);
-    let stray = arbiter.exception(CPU, status, arbiter.bank(CPU).control());
-    arbiter.deliver(CPU, &[stray], 0, &mut NoMemory);
+    let stray = arbiter.exception(CPU, status, arbiter.bank(CPU).control(), 0);
+    arbiter.deliver(CPU, &[stray], &mut NoMemory);
     let hits = |handle| arbiter.get(handle).unwrap().hits();
     assert_eq!((hits(waits), hits(pinned), armed(&registers)[0]), (0, 0, 0x20));
 }

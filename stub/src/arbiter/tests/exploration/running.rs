@@ -188,9 +188,10 @@ impl State {
     /// Promise 10: a hit of everything, right after one of the writes.
     fn check_hit(&self, after: &State, cpu: CpuId, state: &Bank, tasks: [Option<TaskId>; 2]) {
         let status = Dr6::from_bits(Dr6::RESET.bits() | 0b1111);
-        let exception = DebugException { status, live: *state, plan: self.arbiter.in_force(cpu) };
+        let exception =
+            DebugException { status, live: *state, plan: self.arbiter.in_force(cpu), rip: 0 };
         let mut told = after.arbiter.clone();
-        told.deliver(cpu, &[exception], 0, &mut NoMemory);
+        told.deliver(cpu, &[exception], &mut NoMemory);
         let now = armed(state);
         for (handle, claim) in after.arbiter.claims() {
             let request = claim.request();
