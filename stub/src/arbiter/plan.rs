@@ -8,8 +8,9 @@
 //! **Turns.** Flexible claims take the `H` slots of the context that no pinned window has,
 //! front of the queue first; a turn later the front goes to the back. While `F` of them want
 //! a slot and neither number changes, each is therefore armed for exactly `H` of any `F` turns
-//! (promise 8), one address is written a turn, and whoever joins goes behind all who wait: no
-//! coming and going can keep one that waits from its turn.
+//! (promise 8), one address is written a turn, and whoever joins goes behind all who wait. Who is
+//! let in in the middle of a turn, because somebody ahead has left, has had no turn when that one
+//! ends. So no coming and going can keep one that waits from a whole turn.
 //!
 //! What takes turns is a *window*. Flexible claims with the same one share its turn, and one
 //! whose window a pinned claim has, or keeps a place for, needs none: it is armed all the time.
@@ -82,6 +83,8 @@ pub(crate) struct Plan<const CLAIMS: usize, const SLOTS: usize> {
     pub kept: Vec<Window, SLOTS>,
     /// The flexible claims, in the order of their turns.
     pub queue: Vec<Contender, CLAIMS>,
+    /// Windows that waited when the turn began, and were let in since because somebody left.
+    pub let_in: Vec<Window, SLOTS>,
     /// The CPU's turn in which it was last switched to, if no tick has ended that turn of its
     /// own since.
     pub turn: Option<u64>,
@@ -96,6 +99,7 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         pinned: 0,
         kept: Vec::new(),
         queue: Vec::new(),
+        let_in: Vec::new(),
         turn: None,
     };
 
@@ -108,6 +112,7 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         pinned: 0,
         kept: Vec::new(),
         queue: Vec::new(),
+        let_in: Vec::new(),
         turn: Some(0),
     };
 
@@ -124,6 +129,8 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         claims: impl Iterator<Item = (Handle, &'a Claim)> + Clone,
     ) {
         let task = self.task;
+        let mut waiting = self.queue.clone();
+        waiting.retain(|contender| !self.wanted.contains(&contender.window));
         let here = claims.filter(|(_, claim)| claim.request.scope.applies(cpu, task));
         let pinned = || here.clone().filter(|(_, claim)| claim.request.tenure == Tenure::Pinned);
         self.wanted.clear();
@@ -155,15 +162,41 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
             }
         }
         self.choose();
+        self.let_in.retain(|window| self.wanted.contains(window));
+        for Contender { window, .. } in waiting {
+            if self.wanted.contains(&window) {
+                add(&mut self.let_in, window);
+            }
+        }
     }
 
-    /// Ends a turn: the front of the queue goes to its back, if there are some that wait.
-    pub fn rotate(&mut self) {
-        let turns = self.queue.iter().filter(|contender| self.takes_turns(contender.window));
-        let waits = turns.clone().any(|contender| !self.wanted.contains(&contender.window));
-        let Some(front) = turns.map(|contender| contender.window).next().filter(|_| waits) else {
-            return;
-        };
+    /// Is switched to in this turn of the CPU. If it ran in an earlier one, and was not running
+    /// when that ended, it has had that turn.
+    pub fn run_in(&mut self, turn: u64) {
+        match self.turn.replace(turn) {
+            Some(last) if last == turn => return,
+            Some(_) => self.rotate(),
+            None => {}
+        }
+        self.let_in.clear();
+    }
+
+    /// The turn ends while it runs; its next one begins when it runs on, now or later.
+    pub fn end_turn(&mut self) {
+        self.rotate();
+        self.turn = None;
+        self.let_in.clear();
+    }
+
+    /// Ends a turn: the first of those that had it goes to the back of the queue, if there are
+    /// some that wait.
+    fn rotate(&mut self) {
+        let takes_turns = |contender: &&Contender| self.takes_turns(contender.window);
+        let turns = self.queue.iter().filter(takes_turns).map(|contender| contender.window);
+        let waits = turns.clone().any(|window| !self.wanted.contains(&window));
+        let had_it =
+            |window: &Window| self.wanted.contains(window) && !self.let_in.contains(window);
+        let Some(front) = turns.clone().find(had_it).filter(|_| waits) else { return };
         let (back, mut queue): (Vec<Contender, CLAIMS>, Vec<Contender, CLAIMS>) =
             self.queue.iter().partition(|contender| contender.window == front);
         // As many as there were.

@@ -158,14 +158,13 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         self.accrue(now);
         self.counters.iter_mut().for_each(Counter::end_turn);
         self.turn = self.turn.wrapping_add(1);
-        let plan = self.current_mut();
-        plan.rotate();
-        plan.turn = None;
+        self.current_mut().end_turn();
     }
 
     fn enter(&mut self, plan: PlanId, switching: Switching, registers: &mut impl DebugRegisters) {
         self.in_force = self.at(plan).id;
-        self.take_turn();
+        let turn = self.turn;
+        self.current_mut().run_in(turn);
         self.lazy = switching == Switching::Lazy && self.in_force == PlanId::NONE;
         self.follow(registers);
     }
@@ -176,16 +175,6 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         let all_armed = || self.current().wanted.iter().all(|window| self.bank.has_armed(*window));
         if !(self.lazy && all_armed()) {
             self.arm(registers);
-        }
-    }
-
-    /// Moves the queue of the plan in force if it ran in an earlier turn, and no tick has moved
-    /// it since.
-    fn take_turn(&mut self) {
-        let turn = self.turn;
-        let plan = self.current_mut();
-        if plan.turn.replace(turn).is_some_and(|last| last != turn) {
-            plan.rotate();
         }
     }
 

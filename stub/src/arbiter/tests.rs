@@ -15,6 +15,7 @@ mod exploration;
 mod model;
 mod quanta;
 mod refusal;
+mod rotation;
 mod scopes;
 mod switching;
 mod writes;

@@ -7,6 +7,10 @@ use super::*;
 #[derive(Clone, Default)]
 struct Queue {
     order: Vec<(Handle, Window)>,
+    /// What was armed after the last change.
+    wanted: Vec<Window>,
+    /// Those that waited and are armed in the middle of a turn.
+    let_in: Vec<Window>,
     /// In which turn the context last ran.
     ran: Option<u64>,
 }
@@ -100,6 +104,11 @@ impl Model {
         &own.1
     }
 
+    fn queue_mut(&mut self, cpu: CpuId, task: Option<TaskId>) -> &mut Queue {
+        let queues = &mut self.cpus[cpu.index()].queues;
+        &mut queues.iter_mut().find(|(of, _)| *of == task).unwrap().1
+    }
+
     pub fn has_claims(&self, task: TaskId) -> bool {
         self.known.iter().any(|known| known.request.scope.task() == Some(task))
     }
@@ -115,7 +124,8 @@ impl Model {
             queues.retain(|(of, _)| of.is_none_or(|task| tasks.contains(&task)));
             for task in &tasks {
                 if !queues.iter().any(|(of, _)| *of == Some(*task)) {
-                    queues.push((Some(*task), Queue { ran: None, ..queues[0].1.clone() }));
+                    let order = queues[0].1.order.clone();
+                    queues.push((Some(*task), Queue { order, ..Queue::default() }));
                 }
             }
             for (task, queue) in &mut queues {
@@ -125,6 +135,9 @@ impl Model {
                     .filter(here)
                     .map(|known| (known.handle, self.windows_of(&known.request).next().unwrap()))
                     .collect();
+                let mut waited = queue.order.clone();
+                waited.retain(|(_, window)| !queue.wanted.contains(window));
+                queue.let_in.extend(waited.iter().map(|(_, window)| *window));
                 queue.order.retain(|waiting| all.contains(waiting));
                 let new = all.iter().filter(|one| !queue.order.contains(one)).copied();
                 let new: Vec<_> = new.collect();
@@ -135,6 +148,12 @@ impl Model {
             let goes_on = cpu.task.filter(|task| tasks.contains(task));
             cpu.ended |= goes_on != cpu.task;
             cpu.task = goes_on;
+            for task in [None].into_iter().chain(tasks.iter().copied().map(Some)) {
+                let wanted = self.wanted(number, task);
+                let queue = self.queue_mut(number, task);
+                queue.let_in.retain(|window| wanted.contains(window));
+                queue.wanted = wanted;
+            }
         }
     }
 
@@ -159,32 +178,42 @@ impl Model {
     /// The running context has had its turn, and the next one begins when it runs on.
     pub fn tick(&mut self, number: CpuId) {
         self.cpus[number.index()].turn += 1;
-        self.move_queue(number).ran = None;
+        self.send_back(number);
+        self.begin_turn(number).ran = None;
     }
 
     /// A context that ran in an earlier turn, and was not running when that ended, has had it.
     pub fn take_turn(&mut self, number: CpuId) {
         let (turn, task) = (self.cpus[number.index()].turn, self.cpus[number.index()].task);
-        let queues = &mut self.cpus[number.index()].queues;
-        let queue = &mut queues.iter_mut().find(|(of, _)| *of == task).unwrap().1;
-        if queue.ran.replace(turn).is_some_and(|ran| ran != turn) {
-            self.move_queue(number);
+        match self.queue_mut(number, task).ran.replace(turn) {
+            Some(ran) if ran == turn => return,
+            Some(_) => self.send_back(number),
+            None => {}
+        }
+        self.begin_turn(number);
+    }
+
+    /// The first that was armed for all of the turn goes to the back, if some wait.
+    fn send_back(&mut self, number: CpuId) {
+        let task = self.cpus[number.index()].task;
+        let (wanted, counted) = (self.wanted(number, task), self.pinned(number, task).1);
+        let queue = self.queue_mut(number, task);
+        let in_turns: Vec<_> =
+            queue.order.iter().map(|(_, own)| *own).filter(|own| !counted.contains(own)).collect();
+        let had_all = |own: &&Window| wanted.contains(own) && !queue.let_in.contains(own);
+        let Some(first) = in_turns.iter().find(had_all) else { return };
+        if in_turns.iter().any(|own| !wanted.contains(own)) {
+            let its: Vec<_> = queue.order.extract_if(.., |(_, own)| own == first).collect();
+            queue.order.extend(its);
         }
     }
 
-    /// The one in front goes to the back, if some wait.
-    fn move_queue(&mut self, number: CpuId) -> &mut Queue {
+    fn begin_turn(&mut self, number: CpuId) -> &mut Queue {
         let task = self.cpus[number.index()].task;
-        let (wanted, counted) = (self.wanted(number, task), self.pinned(number, task).1);
-        let queues = &mut self.cpus[number.index()].queues;
-        let queue = &mut queues.iter_mut().find(|(of, _)| *of == task).unwrap().1;
-        let in_turns = || queue.order.iter().filter(|(_, window)| !counted.contains(window));
-        if in_turns().all(|(_, own)| wanted.contains(own)) {
-            return queue;
-        }
-        let front = in_turns().next().unwrap().1;
-        let of_front: Vec<_> = queue.order.extract_if(.., |(_, own)| *own == front).collect();
-        queue.order.extend(of_front);
+        let wanted = self.wanted(number, task);
+        let queue = self.queue_mut(number, task);
+        queue.let_in.clear();
+        queue.wanted = wanted;
         queue
     }
 
