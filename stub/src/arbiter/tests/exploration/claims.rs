@@ -85,8 +85,9 @@ impl Explorer {
             self.try_changes(arbiter, &account, place, handle, next);
         }
         // Each of these leaves exactly the claims that it is not about.
-        type Mass = fn(&mut Small);
-        let mass: [(Mass, fn(&Entry) -> bool); 6] = [
+        type Operation = fn(&mut Small);
+        type Stays = fn(&Entry) -> bool;
+        let mass: [(Operation, Stays); 6] = [
             (Small::end_deferrals, |entry| !entry.is_held()),
             (|arbiter| arbiter.end_task(TaskId(0)), |entry| !entry.is_of(TaskId(0))),
             (|arbiter| arbiter.end_task(TaskId(1)), |entry| !entry.is_of(TaskId(1))),
