@@ -152,7 +152,7 @@ pub fn end_of_interrupt() {
     unsafe { port::write(MASTER, END_OF_INTERRUPT) };
 }
 
-/// What [`timer_interrupt`] does, for an image that handles the interrupt itself.
+/// What `timer_interrupt` does, for an image that handles the interrupt itself.
 pub fn timer_handled() {
     // In the interrupt, which no other comes between: one CPU, interrupts off.
     timer_ticks.store(milliseconds() + 1, Ordering::Relaxed);
