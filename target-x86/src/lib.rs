@@ -35,9 +35,9 @@
 //! | | `step` | single step: TF, RF, IF, and the instructions that can tell |
 //! | | `memory`, `registers` | what the debugger reads and writes |
 //!
-//! Around it: [`stub`](Stub), `claims` and `tasks` (what the firmware calls), `bring_up`, `install`, `tables`,
-//! `area` (IDT, GDT, TSS, stacks), `cpus` (the lock), `pending` and `notes` (what came at the
-//! wrong moment), `uart`, `panic`.
+//! Around it: [`stub`](Stub), `claims` and `tasks` (what the firmware calls), `bring_up`,
+//! `install`, `tables`, `area` (IDT, GDT, TSS, stacks), `cpus` (the lock), `pending` and `notes`
+//! (what came at the wrong moment), `uart`, `panic`.
 //!
 //! # What the code relies on
 //!

@@ -11,8 +11,8 @@ use crate::stub::Stub;
 
 impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
     /// The number that `task` must carry for [`switch_to`](Self::switch_to). It changes with
-    /// the first claim of the task and with the release of its last; without claims, and
-    /// before the installation, it is [`PlanId::NONE`].
+    /// the first claim of the task and with the release of its last; without claims,
+    /// before the installation and to a claim's handler, it is [`PlanId::NONE`].
     pub fn plan_of(&self, task: TaskId) -> PlanId {
         self.exclusively(|state| state.arbiter.plan_of(task)).unwrap_or(PlanId::NONE)
     }
@@ -21,6 +21,9 @@ impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
     /// hold what that wants, and nothing of the task before.
     ///
     /// Between tasks without claims this is one compare and one branch.
+    ///
+    /// May be called with interrupts on or off, from a task or an interrupt handler. From a claim's
+    /// handler or a monitor command, while the arbiter is at work, it does nothing.
     #[inline]
     pub fn switch_to(&self, plan: PlanId) {
         if plan != self.in_force() {
@@ -39,6 +42,9 @@ impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
 
     /// Ends the turn of the claims that are armed in turns. Call it regularly, from a timer's
     /// interrupt for instance; where that also switches, call [`tick_to`](Self::tick_to).
+    ///
+    /// May be called with interrupts on or off, from a task or an interrupt handler. From a claim's
+    /// handler or a monitor command, while the arbiter is at work, it does nothing.
     pub fn tick(&self) {
         // As above.
         let _ = self.exclusively(|state| {
@@ -49,6 +55,9 @@ impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
 
     /// [`tick`](Self::tick) and [`switch_to`](Self::switch_to) in one step: fewer writes than
     /// one after the other, and no turn that lasts from the one call to the other.
+    ///
+    /// May be called with interrupts on or off, from a task or an interrupt handler. From a claim's
+    /// handler or a monitor command, while the arbiter is at work, it does nothing.
     pub fn tick_to(&self, plan: PlanId) {
         // As above.
         let _ = self.exclusively(|state| {

@@ -19,9 +19,9 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     /// Makes a claim, or refuses it and changes nothing (promises 1 to 3).
     ///
     /// A request of the debugger that equals one of its claims is that claim (promise 4):
-    /// its handle is returned, and if it was held or disabled it is in force again. If there is no room,
-    /// a new claim of the debugger takes the place of held ones, the oldest first and as few
-    /// as necessary (promise 5).
+    /// its handle is returned, and if it was held or disabled it is in force again. If there is
+    /// no room, a new claim of the debugger takes the place of held ones, the oldest first and as
+    /// few as necessary (promise 5).
     pub fn claim(&mut self, request: Request, handler: Handler) -> Result<Handle, Rejection> {
         let result = match self.table.identical(&request) {
             Some(handle) => {
@@ -53,8 +53,8 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     /// by that is at its disposal.
     ///
     /// Its counts go on, and begin anew if it was pinned and is to take turns: of a pinned claim
-    /// no time is counted, to which its hits could be related. What its region held is forgotten until [`remember`](Self::remember)
-    /// or [`refresh_snapshots`](Self::refresh_snapshots). A flexible claim with another window
+    /// no time is counted, to which its hits could be related. What its region held is forgotten
+    /// until [`remember`](Self::remember) or [`refresh_snapshots`](Self::refresh_snapshots). A flexible claim with another window
     /// waits for its turn.
     pub fn modify(
         &mut self,

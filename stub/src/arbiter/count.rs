@@ -8,14 +8,15 @@
 //! **They need not.** Say six claims share one slot and a turn is 1 ms. A loop stores to a
 //! counter 100 times each millisecond, all the time: the claim is armed for 100 of 600 ms,
 //! counts 10,000 and estimates 60,000, which is right. Another variable is written 6,000 times
-//! in one burst of 2 ms, every 300 ms. Twice in the 600 ms it is written, 12,000 stores in all.
+//! in one burst of 2 ms, every 301 ms. Twice in the 600 ms it is written, 12,000 stores in all.
 //! The burst falls into the claim's turn by chance, one time in three: as a rule the claim
 //! counts nothing and estimates 0, and when it is hit it counts 3,000 of one millisecond and
 //! estimates 18,000. Over many turns the estimates average out at the truth; no single one is
 //! near it, and nothing in `raw`, `enabled` and `running` says so. What says so is the
 //! [`Spread`]: in the even case each turn counted about 100; in the other nearly all counted 0
-//! and one 3,000. Believe an estimate if the fewest and the most hits of a turn are close;
-//! where one turn has brought a good part of all, the next may bring as much again or nothing.
+//! and one 3,000. Believe an estimate if the fewest and the most hits of a turn are close, or
+//! apart only as far as the turns themselves differ in length; where one turn has brought a good
+//! part of all, the next may bring as much again or nothing.
 //!
 //! Time is the caller's: any unit, as long as it does not run backwards.
 

@@ -69,6 +69,7 @@
 //! assert_eq!(registers.0, 2 + 9);
 //! ```
 
+#![doc = include_str!("promises.md")]
 #![expect(clippy::result_large_err, reason = "a refusal carries its figures, without allocation")]
 
 mod acceptance;

@@ -1,7 +1,7 @@
 //! The table of who holds what, for people.
 //!
 //! A slot is shown as *armed* if it is when the CPU runs on, as *held* if the debugger has taken
-//! its breakpoint away while the machine is stopped, and as *disabled* if its owner has: the
+//! its breakpoint away while the machine is stopped, and as *off* if its owner has: the
 //! slot is off, but nobody else can have it. The slots are those of the task that the CPU runs.
 //! Below them stand, where there are some, the claims of tasks, and what the claims that take
 //! turns have counted (`report/lists.rs`).
