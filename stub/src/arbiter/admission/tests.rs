@@ -94,7 +94,10 @@ fn holds(requests: &[Request], config: &Config, cpu: CpuId, task: Option<TaskId>
 
 /// The formula in every context: what the arbiter is measured against.
 pub fn holds_everywhere(requests: &[Request], config: &Config) -> bool {
-    let tasks: Vec<_> = (0..TASKS).map(|task| Some(TaskId(task))).chain([None]).collect();
+    // A task that nobody names is no task in particular.
+    let is_named =
+        |task: &TaskId| requests.iter().any(|request| request.scope.task() == Some(*task));
+    let tasks: Vec<_> = (0..TASKS).map(TaskId).filter(is_named).map(Some).chain([None]).collect();
     (0..CPUS as u16).all(|cpu| tasks.iter().all(|task| holds(requests, config, CpuId(cpu), *task)))
 }
 

@@ -18,7 +18,9 @@ fn insert_is_idempotent() {
     arbiter.hold(first).unwrap();
     // (Made again, it is in force again, and held like any other.)
     assert_eq!(arbiter.claim(debugger(0, 4), stop), Ok(first));
-    assert!(core::ptr::fn_addr_eq(arbiter.get(first).unwrap().handler(), stop as Handler));
+    // (Under Miri a function has an address each time that it is asked for one.)
+    let handler = arbiter.get(first).unwrap().handler();
+    assert!(cfg!(miri) || core::ptr::fn_addr_eq(handler, stop as Handler));
     arbiter.hold(first).unwrap();
     arbiter.end_deferrals();
     assert_eq!(arbiter.claims().map(|(handle, _)| handle).collect::<Vec<_>>(), [guarded]);
@@ -30,7 +32,7 @@ fn insert_is_idempotent() {
 #[test]
 fn putting_back_writes_no_address() {
     let requests = [debugger(0x10, 4), debugger(0x20, 8), debugger(0x31, 1), debugger(0x40, 2)];
-    for number in 0..24 {
+    for number in (0..24).step_by(if cfg!(miri) { 11 } else { 1 }) {
         let mut order = [0, 1, 2, 3];
         order.swap(0, number / 6);
         order.swap(1, 1 + number / 2 % 3);

@@ -254,7 +254,7 @@ const STATES: usize = 209_508;
 #[test]
 fn promises_1_to_6_8_and_11_in_all_states_of_claims() {
     let mut total = 0;
-    for reserved in 0..0b111u8 {
+    for reserved in if cfg!(miri) { 0b011..0b100 } else { 0..0b111u8 } {
         let [debugger, system, flexible] = [0, 1, 2].map(|bit| reserved >> bit & 1);
         let reservations = Reservations::new(debugger, system, flexible).unwrap();
         let config = Config { reservations, ..Config::DEFAULT };

@@ -24,8 +24,10 @@ pub fn check(arbiter: &TestArbiter) {
 
 /// Tries for all that is promised and not used yet, in one request of so many windows.
 fn keeps(arbiter: &TestArbiter, owner: Owner, reserved: u8) {
-    // The last one has claims only if another has none.
-    for (cpu, task) in CPU_IDS.into_iter().flat_map(|cpu| (0..3).map(move |n| (cpu, TaskId(n)))) {
+    // One that has no claims stands for all such, and can have some only if there is a place.
+    let with_claims = |task: &TaskId| arbiter.plan_of(*task) != PlanId::NONE;
+    let tasks = (0..3).map(TaskId).filter(with_claims).chain([TaskId(3)]);
+    for (task, cpu) in tasks.flat_map(|task| CPU_IDS.map(|cpu| (task, cpu))) {
         let used = own_windows(arbiter, owner.class(), cpu, task);
         let length = match usize::from(reserved).saturating_sub(used) {
             0 => continue,
