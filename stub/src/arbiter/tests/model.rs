@@ -167,7 +167,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(cases(100_000))]
+    #![proptest_config(cases(200_000))]
 
     /// Promises 1 to 6 and 8 to 10, and the formula: no false reject, no false accept, no trace
     /// of a refusal, nothing evicted, releases deferred, turns in order, each switch exact,

@@ -5,6 +5,7 @@ extern crate std;
 use std::vec::Vec;
 
 use super::*;
+use crate::cases::one_in;
 
 type Crowd = Arbiter<12, 1, 1>;
 
@@ -45,7 +46,7 @@ fn times(arbiter: &Crowd, handle: Handle) -> (u64, u64) {
 /// of one kind. Every F up to 8 and every H.
 #[test]
 fn promise_8_each_is_armed_for_h_of_any_f_turns() {
-    for slots in 0..=4 {
+    for slots in (0..=4).step_by(one_in(2)) {
         for flexible in if cfg!(miri) { 3..=4 } else { 1..=8usize } {
             let (mut arbiter, mut registers, _) = crowd(slots, flexible);
             let share = slots.min(flexible);
@@ -71,7 +72,10 @@ fn promise_8_each_is_armed_for_h_of_any_f_turns() {
 /// Turns of uneven length: the times of all sum up to what the slots were there for.
 #[test]
 fn promise_8_times_add_up_to_the_last_unit() {
-    for (slots, flexible) in [(1, 2), (1, 7), (2, 3), (3, 8), (4, 5), (4, 8), (0, 3), (4, 2)] {
+    for (slots, flexible) in [(1, 2), (1, 7), (2, 3), (3, 8), (4, 5), (4, 8), (0, 3), (4, 2)]
+        .into_iter()
+        .step_by(one_in(3))
+    {
         let (mut arbiter, mut registers, handles) = crowd(slots, flexible);
         let mut now = 0;
         for turn in 0..LONG {
@@ -171,7 +175,7 @@ fn promise_8_what_takes_turns_is_a_window() {
 /// for.
 #[test]
 fn promise_8_turns_cost_pinned_claims_what_is_kept_for_them_and_no_more() {
-    for kept in 0..=4u8 {
+    for kept in (0..=4u8).step_by(one_in(3)) {
         let reservations = Reservations::new(0, 0, kept).unwrap();
         let mut arbiter = Crowd::new(Config { reservations, ..Config::DEFAULT });
         for number in 0..8 {

@@ -9,7 +9,7 @@ use gdbstub_arch::x86::{X86_64_SSE, X86_SSE};
 use proptest::prelude::*;
 
 use super::fake::{Outcome, Resumed, register_sizes, run};
-use crate::cases::cases;
+use crate::cases::{cases, one_in};
 use crate::packet::{Checked, Class, Limits, Name, Packet, check};
 
 const PACKET: usize = 1200;
@@ -134,7 +134,7 @@ fn each_valid_packet_is_taken_by_gdbstub() {
     for threads in [1, 3] {
         let limits64 = limits::<X86_64_SSE>(usize::MAX, threads);
         let limits32 = limits::<X86_SSE>(0xFFFF_FFFF, threads);
-        for packet in VALID {
+        for packet in VALID.iter().step_by(one_in(10)) {
             try_packet::<X86_64_SSE>(packet.as_bytes(), &limits64);
             try_packet::<X86_SSE>(packet.as_bytes(), &limits32);
         }
