@@ -110,7 +110,8 @@ impl Claim {
 impl PartialEq for Claim {
     fn eq(&self, other: &Claim) -> bool {
         self.request == other.request
-            && core::ptr::fn_addr_eq(self.handler, other.handler)
+            // Under Miri a function has an address each time that it is named.
+            && (cfg!(miri) || core::ptr::fn_addr_eq(self.handler, other.handler))
             && self.hits == other.hits
             && self.standing == other.standing
             && self.snapshot == other.snapshot
