@@ -13,12 +13,15 @@ use crate::arbiter::{
     Arbiter, Claim, CpuId, Handle, Owner, PlanId, Region, Snapshot, Verdict, Window,
 };
 use crate::bank::Bank;
-use crate::dr::{Condition, Dr6, Dr7, Slot};
+use crate::dr::{Dr6, Dr7, Slot};
 use crate::event::{self, Event};
 use crate::machine::Memory;
 
+mod delivery;
 #[cfg(test)]
 mod tests;
+
+pub use self::delivery::{Change, DebuggerHit, Delivery, Stopped};
 
 /// What there was to be seen when a debug exception came: all that is needed to tell whose hit
 /// it was, also later, when the registers hold something else.
@@ -47,68 +50,6 @@ pub fn attribute(dr6: Dr6, live: &Bank) -> impl Iterator<Item = (Slot, Window)> 
         .into_iter()
         .filter(move |slot| dr6.hit(*slot))
         .filter_map(move |slot| live.armed(slot).map(|window| (slot, window)))
-}
-
-/// What came of one debug exception.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Delivery<const CLAIMS: usize> {
-    /// The slots that hit, as many as fit. One that is in here but belonged to nobody was
-    /// released since, or left armed for nobody ([`Switching::Lazy`](crate::arbiter::Switching)).
-    pub windows: Vec<(Slot, Window), 8>,
-    /// The system owners that want to stop, in the order of their claims.
-    pub stops: Vec<Stopped, 4>,
-    /// How many more of them want it.
-    pub further_stops: usize,
-    /// The debugger's claims that were hit.
-    pub debugger: Vec<DebuggerHit, CLAIMS>,
-}
-
-impl<const CLAIMS: usize> Delivery<CLAIMS> {
-    /// Whether a system owner wants to stop.
-    pub fn stopped_by_system(&self) -> bool {
-        !self.stops.is_empty()
-    }
-}
-
-/// A system owner that wants to stop in the debugger.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Stopped {
-    /// Its claim.
-    pub handle: Handle,
-    /// Its name.
-    pub owner: &'static str,
-    /// Its region.
-    pub region: Region,
-    /// Its condition.
-    pub condition: Condition,
-    /// The first of its windows that was hit.
-    pub window: Window,
-}
-
-/// A claim of the debugger that was hit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct DebuggerHit {
-    /// The claim.
-    pub handle: Handle,
-    /// The first of its windows that was hit.
-    pub window: Window,
-    /// What became of the bytes of its windows that were hit.
-    pub change: Change,
-}
-
-/// Whether watched bytes are what they were when last looked at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Change {
-    /// They are not: there was a write.
-    Changed,
-    /// They are: a read, or a write of the same value.
-    Unchanged,
-    /// They could not be read, now or then, or there are none: execute, I/O.
-    Unknown,
 }
 
 impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: usize>
@@ -228,8 +169,7 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         match request.owner {
             Owner::Debugger => {
                 let change = change(&region, windows, &old, &new);
-                // Full only if several exceptions were put off, and then it is in there.
-                let _ = delivery.debugger.push(DebuggerHit { handle, window: first, change });
+                delivery.add(DebuggerHit { handle, window: first, change });
             }
             Owner::System(owner) => {
                 let hits = claim.hits();
@@ -275,13 +215,11 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
 }
 
 fn change(region: &Region, windows: &[Window], old: &Snapshot, new: &Snapshot) -> Change {
-    let mut change = Change::Unchanged;
-    for window in windows {
-        match (old.of(region, window), new.of(region, window)) {
-            (Some(old), Some(new)) if old != new => return Change::Changed,
-            (Some(_), Some(_)) => {}
-            (None, _) | (_, None) => change = Change::Unknown,
-        }
-    }
-    change
+    let changes =
+        windows.iter().map(|window| match (old.of(region, window), new.of(region, window)) {
+            (Some(old), Some(new)) if old != new => Change::Changed,
+            (Some(_), Some(_)) => Change::Unchanged,
+            (None, _) | (_, None) => Change::Unknown,
+        });
+    changes.fold(Change::Unchanged, Change::and)
 }

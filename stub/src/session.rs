@@ -88,7 +88,7 @@ pub struct Session<const PACKET: usize, const QUEUE: usize> {
     /// What the target was told to do when it last ran.
     running: Action,
     /// Hits of the last stop that one stop reply could not tell.
-    untold: Deque<Report, 4>,
+    untold: Deque<Report, 8>,
     /// What arrived while the target was running and has not been acted on.
     overheard: Overheard,
 }

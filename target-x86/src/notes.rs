@@ -19,8 +19,9 @@ use tetrarch::hit::DebugException;
 /// So many exceptions have a note each, whatever they are.
 const APART: usize = 8;
 /// After that those share a note that found the same registers: a window that is hit again and
-/// again then counts once. A switch makes six writes at the most, so the registers have no more
-/// than seven states while the arbiter is busy, and no state is without a note.
+/// again then counts once. A switch makes six writes at the most: seven states of the registers
+/// while the arbiter is busy, and an eighth, in which only the number of the plan is new. The last
+/// of those above can be shared too, so no state is without a note.
 const CAPACITY: usize = APART + 7;
 
 /// Debug exceptions in the order in which they came: those that were put off, and one more.

@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::arbiter::{Config, Request, Scope, carry_on, stop};
-use crate::dr::Length;
+use crate::dr::{Condition, Length};
 use crate::machine::DebugRegisters;
 
 struct Registers;
@@ -245,4 +245,26 @@ fn a_change_is_a_change() {
     memory.0[0x14] = 1;
     let mut change = || hit(&mut arbiter, &windows, &mut memory).debugger[0].change;
     assert_eq!([change(), change()], [Change::Changed, Change::Unknown]);
+}
+
+/// Several exceptions that were put off: a claim of the debugger is told once, of all that has
+/// become of its bytes.
+#[test]
+fn promise_10_exceptions_that_were_put_off_are_told_together() {
+    let mut arbiter = TestArbiter::new(Config::DEFAULT);
+    let mut memory = Bytes(vec![0; 0x20]);
+    let handle = claim(&mut arbiter, Owner::Debugger, region(0x10, 16), carry_on);
+    arbiter.remember(handle, &mut memory);
+    arbiter.resume(CPU, &mut Registers);
+    memory.0[0x18] = 1;
+    let live = *arbiter.bank(CPU);
+    let plan = arbiter.in_force(CPU);
+    let exceptions = [0b01, 0b10, 0b01].map(|hits| {
+        let status = Dr6::from_bits(Dr6::RESET.bits() | hits);
+        DebugException { status, live, plan, rip: RIP }
+    });
+    let delivery = arbiter.deliver(CPU, &exceptions, &mut memory);
+    let window = live.armed(Slot::Zero).unwrap();
+    assert_eq!(delivery.debugger, [DebuggerHit { handle, window, change: Change::Changed }]);
+    assert_eq!(arbiter.get(handle).unwrap().hits(), 3);
 }

@@ -8,7 +8,7 @@
 use super::{Next, Overheard, Session};
 use crate::arbiter::Arbiter;
 use crate::dr::{Condition, Dr6};
-use crate::hit::{Change, DebugException, Delivery};
+use crate::hit::{Change, DebugException, Delivery, attribute};
 use crate::stop::{self, Cause, Reason};
 use crate::target::{Action, Machine};
 use crate::watch::{Access, Kind, Report};
@@ -32,8 +32,10 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         let next = machine.program_counter(cpu).unwrap_or_default();
         let delivery = arbiter.deliver(cpu, exceptions, machine);
         let mut statuses = exceptions.iter().map(|exception| exception.status);
-        let executed = delivery.windows.iter().any(|(_, window)| {
-            window.condition() == Condition::Execute && window.address() == next
+        let executed = exceptions.iter().any(|exception| {
+            attribute(exception.status, &exception.live).any(|(_, window)| {
+                window.condition() == Condition::Execute && window.address() == next
+            })
         });
         self.stop.program_counter = next;
         self.stop.reported = executed.then_some(next);
@@ -108,13 +110,17 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         for report in reports {
             // gdb looks at every watchpoint whose region the address lies in; the reply for a
             // breakpoint has no address.
-            let covered = told.kind != Kind::Execute
-                && arbiter
-                    .get(report.handle)
-                    .is_some_and(|claim| claim.request().region.contains(told.address));
-            if !covered {
-                // There are no more hits than slots, and one of them is told now.
-                let _ = self.untold.push_back(report);
+            let covers = |told: &Report| {
+                told.kind != Kind::Execute
+                    && arbiter
+                        .get(report.handle)
+                        .is_some_and(|claim| claim.request().region.contains(told.address))
+            };
+            if !covers(&told) && !self.untold.iter().any(covers) {
+                // The address of each lies in a window of its own: there are four of them, or,
+                // if exceptions were put off over a switch, those of two tasks.
+                let pushed = self.untold.push_back(report);
+                debug_assert!(pushed.is_ok(), "more windows than slots");
             }
         }
         Some(told)

@@ -1,0 +1,91 @@
+//! What came of a debug exception: who was hit, and who wants to stop.
+
+use heapless::Vec;
+
+use crate::arbiter::{Condition, Handle, Region, Window};
+use crate::dr::Slot;
+
+/// What came of a debug exception, or of several that were put off.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Delivery<const CLAIMS: usize> {
+    /// The slots that hit, as many as fit. One that is in here but belonged to nobody was
+    /// released since, or left armed for nobody ([`Switching::Lazy`](crate::arbiter::Switching)).
+    pub windows: Vec<(Slot, Window), 8>,
+    /// The system owners that want to stop, in the order of their claims.
+    pub stops: Vec<Stopped, 4>,
+    /// How many more of them want it.
+    pub further_stops: usize,
+    /// The debugger's claims that were hit, each once.
+    pub debugger: Vec<DebuggerHit, CLAIMS>,
+}
+
+impl<const CLAIMS: usize> Delivery<CLAIMS> {
+    /// One entry a claim, also if several exceptions were put off: the bytes are looked at
+    /// after all of them, so that the first has seen all of the change.
+    pub(super) fn add(&mut self, hit: DebuggerHit) {
+        match self.debugger.iter_mut().find(|known| known.handle == hit.handle) {
+            Some(known) => known.change = known.change.and(hit.change),
+            None => {
+                let pushed = self.debugger.push(hit);
+                debug_assert!(pushed.is_ok(), "more claims than places");
+            }
+        }
+    }
+
+    /// Whether a system owner wants to stop.
+    pub fn stopped_by_system(&self) -> bool {
+        !self.stops.is_empty()
+    }
+}
+
+/// A system owner that wants to stop in the debugger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Stopped {
+    /// Its claim.
+    pub handle: Handle,
+    /// Its name.
+    pub owner: &'static str,
+    /// Its region.
+    pub region: Region,
+    /// Its condition.
+    pub condition: Condition,
+    /// The first of its windows that was hit.
+    pub window: Window,
+}
+
+/// A claim of the debugger that was hit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DebuggerHit {
+    /// The claim.
+    pub handle: Handle,
+    /// The first of its windows that was hit.
+    pub window: Window,
+    /// What became of the bytes of its windows that were hit.
+    pub change: Change,
+}
+
+/// Whether watched bytes are what they were when last looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Change {
+    /// They are not: there was a write.
+    Changed,
+    /// They are: a read, or a write of the same value.
+    Unchanged,
+    /// They could not be read, now or then, or there are none: execute, I/O.
+    Unknown,
+}
+
+impl Change {
+    /// Of both together.
+    pub(super) fn and(self, other: Change) -> Change {
+        match (self, other) {
+            (Change::Changed, _) | (_, Change::Changed) => Change::Changed,
+            (Change::Unknown, _) | (_, Change::Unknown) => Change::Unknown,
+            (Change::Unchanged, Change::Unchanged) => Change::Unchanged,
+        }
+    }
+}
