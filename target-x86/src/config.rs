@@ -31,6 +31,8 @@ pub struct Config {
     /// gdb's memory map, as XML; `None` for "all of it is RAM".
     pub memory_map: Option<&'static str>,
     /// What time it is, for claims that take turns: in any unit, and never running backwards.
+    /// It is called with interrupts off, and in the debug exception: it must not wait, take a
+    /// lock, fault, or call the stub.
     pub clock: fn() -> u64,
     /// Resets the machine, for `monitor reset` and gdb's `kill`.
     pub reset: fn() -> !,

@@ -18,7 +18,11 @@ impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
     }
 
     /// This CPU is about to run the task that carries `plan`. When this returns, the registers
-    /// hold what that wants, and nothing of the task before.
+    /// hold what that wants, and nothing of the task before but what is left armed with
+    /// [`Switching::Lazy`](tetrarch::arbiter::Switching::Lazy).
+    ///
+    /// From here until the task runs, nothing may switch on this CPU in between: if an interrupt
+    /// can, keep interrupts off until the stacks are exchanged.
     ///
     /// Between tasks without claims this is one compare and one branch.
     ///

@@ -79,7 +79,9 @@ pub enum Switching {
     /// They are disarmed: no hit of another task's window ever comes.
     Exact,
     /// They stay as they are, and a stray hit is dropped: no write on the way to a task
-    /// without claims, fewer on the way back, and an exception for each stray hit.
+    /// without claims, fewer on the way back, and an exception for each stray hit. It ends with
+    /// the next [`resume`](super::Arbiter::resume): if the handler of the debug exception
+    /// suspends and resumes, with the first stray hit.
     Lazy,
 }
 

@@ -161,12 +161,13 @@ impl Counter {
         self.hits = self.hits.saturating_add(1);
     }
 
-    /// The turn is over.
+    /// The turn is over. A hit that could not be told before it ended counts in the next one in
+    /// which the claim is armed: there is no turn without a slot.
     pub fn end_turn(&mut self) {
-        if self.armed || self.hits > 0 {
+        if self.armed {
             self.spread.add_turn(self.hits);
+            (self.hits, self.armed) = (0, false);
         }
-        (self.hits, self.armed) = (0, false);
     }
 
     /// Adds this CPU's part to the count.

@@ -90,6 +90,7 @@ mod table;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub use claim::{
     Class, CpuId, Handle, Handler, Hit, Owner, Request, Scope, TaskId, Tenure, Verdict, carry_on,
@@ -214,7 +215,7 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     }
 
     /// Releases every claim: for handing the machine over. Each CPU disarms at its next
-    /// [`resume`](Self::resume).
+    /// [`resume`](Self::resume), tick or switch to another plan.
     pub fn release_all(&mut self) {
         self.release_where(|_| true);
     }

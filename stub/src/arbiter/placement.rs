@@ -86,9 +86,10 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         self.cpu(cpu).map_or(Vec::new(), |cpu| cpu.current().wanted.clone())
     }
 
-    /// Whether an execute breakpoint is armed at `address` when `cpu` runs.
+    /// Whether an execute breakpoint is armed at `address` when `cpu` runs, be it one that was left
+    /// armed lazily.
     pub fn breaks_at(&self, cpu: CpuId, address: usize) -> bool {
-        self.cpu(cpu).is_some_and(|cpu| cpu.current().breaks_at(address))
+        self.cpu(cpu).is_some_and(|cpu| cpu.breaks_at(address))
     }
 
     /// The distinct windows that keep their place on `cpu` without being armed.

@@ -8,9 +8,13 @@
 //! **Turns.** Flexible claims take the `H` slots of the context that no pinned window has,
 //! front of the queue first; a turn later the front goes to the back. While `F` of them want
 //! a slot and neither number changes, each is therefore armed for exactly `H` of any `F` turns
-//! (promise 8), one address is written a turn, and whoever joins goes behind all who wait. Who is
-//! let in in the middle of a turn, because somebody ahead has left, has had no turn when that one
-//! ends. So no coming and going can keep one that waits from a whole turn.
+//! (promise 8), one address is written a turn, and whoever joins goes behind all who wait.
+//!
+//! Others may come and go in the middle of a turn, and pinned claims take a slot away for a
+//! while. Who was armed when the turn began and is when it ends has had a whole one; who was
+//! armed at some time in it, a part; and one whole turn, or a part of two, is what sends the
+//! front to the back. So who is let in just before a tick does not lose its turn by that, and
+//! who gives way to a pinned claim in each of its turns does not keep the others waiting.
 //!
 //! What takes turns is a *window*. Flexible claims with the same one share its turn, and one
 //! whose window a pinned claim has, or keeps a place for, needs none: it is armed all the time.
@@ -20,7 +24,8 @@ use heapless::Vec;
 use super::Claim;
 use super::claim::{CpuId, Handle, TaskId, Tenure};
 use super::region::Widest;
-use crate::dr::{Condition, Window};
+use super::turn::{Contender, Turn};
+use crate::dr::Window;
 
 /// The number of a plan, for a task to carry.
 ///
@@ -62,13 +67,6 @@ impl PlanId {
     }
 }
 
-/// A flexible claim, by its place in the table, and its window.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Contender {
-    pub place: u16,
-    pub window: Window,
-}
-
 /// What to arm in one context.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq))]
@@ -83,8 +81,6 @@ pub(crate) struct Plan<const CLAIMS: usize, const SLOTS: usize> {
     pub kept: Vec<Window, SLOTS>,
     /// The flexible claims, in the order of their turns.
     pub queue: Vec<Contender, CLAIMS>,
-    /// Windows that waited when the turn began, and were let in since because somebody left.
-    pub let_in: Vec<Window, SLOTS>,
     /// The CPU's turn in which it was last switched to, if no tick has ended that turn of its
     /// own since.
     pub turn: Option<u64>,
@@ -99,7 +95,6 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         pinned: 0,
         kept: Vec::new(),
         queue: Vec::new(),
-        let_in: Vec::new(),
         turn: None,
     };
 
@@ -112,7 +107,6 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         pinned: 0,
         kept: Vec::new(),
         queue: Vec::new(),
-        let_in: Vec::new(),
         turn: Some(0),
     };
 
@@ -129,8 +123,6 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         claims: impl Iterator<Item = (Handle, &'a Claim)> + Clone,
     ) {
         let task = self.task;
-        let mut waiting = self.queue.clone();
-        waiting.retain(|contender| !self.wanted.contains(&contender.window));
         let here = claims.filter(|(_, claim)| claim.request.scope.applies(cpu, task));
         let pinned = || here.clone().filter(|(_, claim)| claim.request.tenure == Tenure::Pinned);
         self.wanted.clear();
@@ -151,22 +143,21 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
             // Admission has seen to it that there is one window.
             live.filter_map(|(handle, claim)| {
                 let window = claim.windows(widest).next()?;
-                Some(Contender { place: handle.index, window })
+                Some(Contender { place: handle.index, window, turn: Turn::NONE })
             })
         };
-        self.queue.retain(|waiting| flexible().any(|contender| contender == *waiting));
+        self.queue.retain(|waiting| flexible().any(|contender| contender.is(waiting)));
+        let known = self.queue.len();
         for contender in flexible() {
-            if !self.queue.contains(&contender) {
+            if !self.queue.iter().any(|waiting| waiting.is(&contender)) {
                 let pushed = self.queue.push(contender);
                 debug_assert!(pushed.is_ok(), "more claims than places");
             }
         }
         self.choose();
-        self.let_in.retain(|window| self.wanted.contains(window));
-        for Contender { window, .. } in waiting {
-            if self.wanted.contains(&window) {
-                add(&mut self.let_in, window);
-            }
+        // Who finds a free slot has nobody behind it who would wait the longer for that.
+        for contender in self.queue.iter_mut().skip(known) {
+            contender.turn.begin(self.wanted.contains(&contender.window));
         }
     }
 
@@ -178,27 +169,35 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
             Some(_) => self.rotate(),
             None => {}
         }
-        self.let_in.clear();
+        self.begin_turn();
     }
 
     /// The turn ends while it runs; its next one begins when it runs on, now or later.
     pub fn end_turn(&mut self) {
         self.rotate();
         self.turn = None;
-        self.let_in.clear();
+        self.begin_turn();
     }
 
-    /// Ends a turn: the first of those that had it goes to the back of the queue, if there are
-    /// some that wait.
+    fn begin_turn(&mut self) {
+        for contender in &mut self.queue {
+            contender.turn.begin(self.wanted.contains(&contender.window));
+        }
+    }
+
+    /// Ends a turn: the first of those that have had theirs goes to the back of the queue, if
+    /// there are some that wait.
     fn rotate(&mut self) {
-        let takes_turns = |contender: &&Contender| self.takes_turns(contender.window);
-        let turns = self.queue.iter().filter(takes_turns).map(|contender| contender.window);
-        let waits = turns.clone().any(|window| !self.wanted.contains(&window));
-        let had_it =
-            |window: &Window| self.wanted.contains(window) && !self.let_in.contains(window);
-        let Some(front) = turns.clone().find(had_it).filter(|_| waits) else { return };
-        let (back, mut queue): (Vec<Contender, CLAIMS>, Vec<Contender, CLAIMS>) =
+        for contender in &mut self.queue {
+            contender.turn.end(self.wanted.contains(&contender.window));
+        }
+        let mut turns = self.queue.iter().filter(|contender| self.takes_turns(contender.window));
+        let waits = turns.clone().any(|contender| !self.wanted.contains(&contender.window));
+        let front = turns.find(|contender| contender.turn.is_over()).filter(|_| waits);
+        let Some(front) = front.map(|contender| contender.window) else { return };
+        let (mut back, mut queue): (Vec<Contender, CLAIMS>, Vec<Contender, CLAIMS>) =
             self.queue.iter().partition(|contender| contender.window == front);
+        back.iter_mut().for_each(|contender| contender.turn = Turn::NONE);
         // As many as there were.
         let _ = queue.extend_from_slice(&back);
         self.queue = queue;
@@ -225,13 +224,11 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
             }
             add(&mut self.wanted, *window);
         }
-    }
-
-    /// Whether an execute breakpoint is to be armed at `address`.
-    pub fn breaks_at(&self, address: usize) -> bool {
-        self.wanted
-            .iter()
-            .any(|window| window.condition() == Condition::Execute && window.address() == address)
+        for contender in &mut self.queue {
+            if self.wanted.contains(&contender.window) {
+                contender.turn.arm();
+            }
+        }
     }
 
     /// The windows that keep their place, and that nobody else wants armed.

@@ -28,8 +28,9 @@ use super::claim::TaskId;
 use super::config::Switching;
 use super::count::{Armed, Counter};
 use super::plan::{Plan, PlanId};
+use super::turn::Turn;
 use crate::bank::{Bank, Transition, transition};
-use crate::dr::Window;
+use crate::dr::{Condition, Slot, Window};
 use crate::machine::DebugRegisters;
 
 /// All that a switch, a tick and a debug exception on one CPU need.
@@ -107,6 +108,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         if task.is_some() {
             // So far the task ran with what is for all; who waited there keeps its place.
             plan.queue = self.base.queue.clone();
+            plan.queue.iter_mut().for_each(|contender| contender.turn = Turn::NONE);
         }
     }
 
@@ -204,15 +206,30 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
 
     /// Arms exactly what the plan in force wants, in the fewest writes.
     pub(super) fn arm(&mut self, registers: &mut impl DebugRegisters) {
+        if self.in_force == PlanId::GONE {
+            self.in_force = PlanId::NONE;
+            self.base.run_in(self.turn);
+        }
         let transition = self.transition();
         self.bank.apply(&transition, registers);
         self.shown = *transition.placement();
         self.lazy = false;
     }
 
-    /// Starts with registers as after INIT, running no task.
+    /// Starts with these registers, running no task; what is armed is up to the next resume or
+    /// switch.
     pub(super) fn restart(&mut self, bank: Bank) {
-        (self.bank, self.in_force, self.since, self.lazy) = (bank, PlanId::NONE, None, false);
+        (self.bank, self.in_force, self.since, self.lazy) = (bank, PlanId::GONE, None, false);
+    }
+
+    /// Whether an execute breakpoint is armed at `address` while the plan in force is, or was
+    /// left there lazily.
+    pub fn breaks_at(&self, address: usize) -> bool {
+        let breaks = |window: &Window| {
+            window.condition() == Condition::Execute && window.address() == address
+        };
+        let mut left = Slot::ALL.into_iter().filter_map(|slot| self.bank.armed(slot));
+        self.current().wanted.iter().any(breaks) || (self.lazy && left.any(|own| breaks(&own)))
     }
 
     /// Whether a hit of this window, which came under `plan`, can be one that neither that nor

@@ -9,6 +9,7 @@
 
 extern crate std;
 
+use std::boxed::Box;
 use std::collections::{HashMap, VecDeque};
 use std::vec::Vec;
 

@@ -126,6 +126,36 @@ fn promise_8_nobody_starves_whoever_comes_and_goes() {
     }
 }
 
+/// A pinned claim has the last slot for a while in each turn, or whenever the clock ticks: those
+/// that share the rest of the time take turns in it all the same.
+#[test]
+fn promise_8_nobody_starves_beside_a_pinned_claim_that_comes_and_goes() {
+    for (comes, goes, shares) in [(3, 6, [7, 7, 7]), (8, 13, [5, 5, 5])] {
+        let (mut arbiter, mut registers, handles) = crowd(1, 3);
+        let rounds = LONG / 6 * 6;
+        let mut visitor = None;
+        for now in 1..10 * rounds + 5 {
+            arbiter.accrue(CPU, now);
+            if now % 10 == comes {
+                visitor = arbiter.claim(guard(0x100, 8), carry_on).ok();
+                arbiter.resume(CPU, &mut registers);
+            }
+            if let Some(handle) = visitor.take_if(|_| now % 10 == goes % 10) {
+                arbiter.release(handle).unwrap();
+                arbiter.resume(CPU, &mut registers);
+            }
+            if now % 10 == 0 {
+                arbiter.tick(CPU, now, &mut registers);
+            }
+        }
+        for (handle, share) in handles.into_iter().zip(shares) {
+            let (_, running) = times(&arbiter, handle);
+            let expected = rounds / 3 * share;
+            assert!(running.abs_diff(expected) <= 20, "{running} of {expected}");
+        }
+    }
+}
+
 /// A task that never runs when the clock ticks has its turns too, one each time that it comes
 /// back in another turn; going and coming back within one changes nothing.
 #[test]

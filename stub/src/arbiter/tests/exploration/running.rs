@@ -2,6 +2,7 @@
 //! and released meanwhile, with every register that is written on the way.
 
 use super::*;
+use crate::arbiter::turn::{Presence, Turn};
 use crate::hit::DebugException;
 
 const SLOTS: usize = 2;
@@ -75,23 +76,29 @@ impl State {
         wanted
     }
 
-    fn let_in(&self, cpu: CpuId, task: Option<TaskId>) -> Vec<usize> {
+    /// What each of the queue has had of its turn.
+    fn turns(&self, cpu: CpuId, task: Option<TaskId>) -> Vec<Turn> {
         let plan = task.map_or(PlanId::NONE, |task| self.arbiter.plan_of(task));
         let plan = self.arbiter.cpu(cpu).unwrap().at(plan);
-        plan.let_in.iter().map(|window| window.address()).collect()
+        plan.queue.iter().map(|contender| contender.turn).collect()
     }
 
-    /// The queue after a turn: the first that had all of it goes behind, if one waits.
+    /// The queue after a turn: the first that had a whole one, or parts of two, goes behind, if
+    /// one waits.
     fn rotated(&self, cpu: CpuId, task: Option<TaskId>) -> Vec<usize> {
         let mut queue = self.queue(cpu, task);
         let pinned = self.pinned(cpu, task);
         let wanted = self.wanted(cpu, task, &queue);
         if queue.iter().any(|address| !wanted.contains(address)) {
-            let let_in = self.let_in(cpu, task);
-            let had_all = |address: &usize| {
-                !pinned.contains(address) && wanted.contains(address) && !let_in.contains(address)
+            let has_had = |(address, turn): (&usize, Turn)| {
+                let armed = match turn.armed {
+                    Presence::FromStart if wanted.contains(address) => 2,
+                    Presence::FromStart | Presence::Later => 1,
+                    Presence::None => 0,
+                };
+                !pinned.contains(address) && turn.halves + armed >= 2
             };
-            if let Some(front) = queue.iter().position(had_all) {
+            if let Some(front) = queue.iter().zip(self.turns(cpu, task)).position(has_had) {
                 let front = queue.remove(front);
                 queue.push(front);
             }
@@ -99,29 +106,33 @@ impl State {
         queue
     }
 
-    fn key(&self) -> Vec<u64> {
-        let handles = alphabet().map(|request| u64::from(self.arbiter.find(&request).is_some()));
+    /// In words as small as will do: there are millions of these.
+    fn key(&self) -> Box<[u16]> {
+        let handles = alphabet().map(|request| u16::from(self.arbiter.find(&request).is_some()));
         let mut key: Vec<_> = handles.into();
         for cpu in CPUS {
             let state = self.arbiter.cpu(cpu).unwrap();
             let (gone, lazy, _) = state.moment();
-            key.push(u64::from(gone) << 1 | u64::from(lazy));
-            key.push(self.arbiter.running(cpu).map_or(0, |task| u64::from(task.0) + 1));
+            key.push(u16::from(gone) << 1 | u16::from(lazy));
+            key.push(self.arbiter.running(cpu).map_or(0, |task| task.0 as u16 + 1));
             for task in TASKS {
                 if task.is_none_or(|task| self.arbiter.plan_of(task) != PlanId::NONE) {
-                    key.extend(self.queue(cpu, task).iter().map(|address| *address as u64));
-                    key.push(0x200);
-                    let mut let_in = self.let_in(cpu, task);
-                    let_in.sort_unstable();
-                    key.extend(let_in.iter().map(|address| *address as u64));
-                    key.push(self.has_run(cpu, task).map_or(0x100, |has| 0x101 + u64::from(has)));
+                    for (address, turn) in
+                        self.queue(cpu, task).into_iter().zip(self.turns(cpu, task))
+                    {
+                        // Who has had a turn can have no more.
+                        let armed = if turn.halves == 2 { 0 } else { turn.armed as u16 };
+                        key.push((address as u16) << 8 | u16::from(turn.halves) << 4 | armed);
+                    }
+                    key.push(self.has_run(cpu, task).map_or(0x100, |has| 0x101 + u16::from(has)));
                 }
             }
             let bank = state.bank;
-            key.extend(Slot::ALL[..SLOTS].iter().map(|slot| bank.address(*slot) as u64));
-            key.push(bank.control().bits().into());
+            key.extend(Slot::ALL[..SLOTS].iter().map(|slot| bank.address(*slot) as u16));
+            let control = bank.control().bits();
+            key.extend([control as u16, (control >> 16) as u16]);
         }
-        key
+        key.into()
     }
 
     fn do_event(&mut self, event: Event) {
@@ -168,7 +179,8 @@ impl State {
         let turn_is_over = match event {
             Event::Tick(_) => true,
             Event::Switch(..) => self.has_run(cpu, next_task) == Some(true),
-            Event::Run(_) | Event::Toggle(_) => false,
+            Event::Run(_) => gone && self.has_run(cpu, next_task) == Some(true),
+            Event::Toggle(_) => false,
         };
         let queue =
             if turn_is_over { self.rotated(cpu, next_task) } else { self.queue(cpu, next_task) };
@@ -273,4 +285,4 @@ fn promises_3_and_8_to_10_in_all_states_of_running() {
 }
 
 /// Of all four together.
-const STATES: usize = 2_594_984;
+const STATES: usize = 3_614_918;

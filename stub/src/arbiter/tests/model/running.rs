@@ -3,14 +3,20 @@
 
 use super::*;
 
+type Waiting = (Handle, Window);
+
 /// The claims that take turns in one context, first the one that is next.
 #[derive(Clone, Default)]
 struct Queue {
-    order: Vec<(Handle, Window)>,
-    /// What was armed after the last change.
-    wanted: Vec<Window>,
-    /// Those that waited and are armed in the middle of a turn.
-    let_in: Vec<Window>,
+    order: Vec<Waiting>,
+    /// Who was armed when the turn began.
+    at_start: Vec<Waiting>,
+    /// Who was armed at some time in the turn.
+    sometime: Vec<Waiting>,
+    /// Who has had a part of an earlier turn, each as often as that.
+    parts: Vec<Waiting>,
+    /// Who has had a whole turn.
+    whole: Vec<Waiting>,
     /// In which turn the context last ran.
     ran: Option<u64>,
 }
@@ -128,6 +134,7 @@ impl Model {
                     queues.push((Some(*task), Queue { order, ..Queue::default() }));
                 }
             }
+            let mut fresh = Vec::new();
             for (task, queue) in &mut queues {
                 let here = |known: &&Known| known.request.scope.applies(number, *task);
                 let all: Vec<_> = flexible
@@ -135,13 +142,16 @@ impl Model {
                     .filter(here)
                     .map(|known| (known.handle, self.windows_of(&known.request).next().unwrap()))
                     .collect();
-                let mut waited = queue.order.clone();
-                waited.retain(|(_, window)| !queue.wanted.contains(window));
-                queue.let_in.extend(waited.iter().map(|(_, window)| *window));
-                queue.order.retain(|waiting| all.contains(waiting));
-                let new = all.iter().filter(|one| !queue.order.contains(one)).copied();
+                let Queue { order, at_start, sometime, parts, whole, .. } = queue;
+                for list in [&mut *order, at_start, sometime, parts, whole] {
+                    list.retain(|waiting| all.contains(waiting));
+                }
+                // Of these who is not armed is taken out below.
+                let new = all.iter().filter(|one| !order.contains(one)).copied();
                 let new: Vec<_> = new.collect();
-                queue.order.extend(new);
+                at_start.extend(&new);
+                fresh.extend(new.iter().map(|one| (*task, *one)));
+                order.extend(new);
             }
             let cpu = &mut self.cpus[number.index()];
             cpu.queues = queues;
@@ -151,8 +161,11 @@ impl Model {
             for task in [None].into_iter().chain(tasks.iter().copied().map(Some)) {
                 let wanted = self.wanted(number, task);
                 let queue = self.queue_mut(number, task);
-                queue.let_in.retain(|window| wanted.contains(window));
-                queue.wanted = wanted;
+                let armed = queue.order.iter().filter(|(_, window)| wanted.contains(window));
+                queue.sometime.extend(armed);
+                queue
+                    .at_start
+                    .retain(|one| !fresh.contains(&(task, *one)) || wanted.contains(&one.1));
             }
         }
     }
@@ -193,17 +206,28 @@ impl Model {
         self.begin_turn(number);
     }
 
-    /// The first that was armed for all of the turn goes to the back, if some wait.
+    /// The first that has had a whole turn, or parts of two, goes to the back, if some wait.
     fn send_back(&mut self, number: CpuId) {
         let task = self.cpus[number.index()].task;
         let (wanted, counted) = (self.wanted(number, task), self.pinned(number, task).1);
         let queue = self.queue_mut(number, task);
+        for one in queue.order.clone() {
+            if queue.at_start.contains(&one) && wanted.contains(&one.1) {
+                queue.whole.push(one);
+            } else if queue.at_start.contains(&one) || queue.sometime.contains(&one) {
+                queue.parts.push(one);
+            }
+        }
+        let has_had = |one: &&Waiting| {
+            queue.whole.contains(one) || queue.parts.iter().filter(|part| part == one).count() > 1
+        };
         let in_turns: Vec<_> =
-            queue.order.iter().map(|(_, own)| *own).filter(|own| !counted.contains(own)).collect();
-        let had_all = |own: &&Window| wanted.contains(own) && !queue.let_in.contains(own);
-        let Some(first) = in_turns.iter().find(had_all) else { return };
-        if in_turns.iter().any(|own| !wanted.contains(own)) {
-            let its: Vec<_> = queue.order.extract_if(.., |(_, own)| own == first).collect();
+            queue.order.iter().filter(|(_, own)| !counted.contains(own)).copied().collect();
+        let Some(first) = in_turns.iter().find(has_had) else { return };
+        if in_turns.iter().any(|(_, own)| !wanted.contains(own)) {
+            let its: Vec<_> = queue.order.extract_if(.., |(_, own)| *own == first.1).collect();
+            queue.whole.retain(|one| !its.contains(one));
+            queue.parts.retain(|one| !its.contains(one));
             queue.order.extend(its);
         }
     }
@@ -212,8 +236,9 @@ impl Model {
         let task = self.cpus[number.index()].task;
         let wanted = self.wanted(number, task);
         let queue = self.queue_mut(number, task);
-        queue.let_in.clear();
-        queue.wanted = wanted;
+        queue.at_start = queue.order.clone();
+        queue.at_start.retain(|(_, window)| wanted.contains(window));
+        queue.sometime = queue.at_start.clone();
         queue
     }
 

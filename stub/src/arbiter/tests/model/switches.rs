@@ -31,7 +31,15 @@ impl Model {
         assert_eq!(self.cpus[cpu.index()].registers.bank.control(), Dr7::OFF);
         self.writing(cpu, |arbiter, registers| arbiter.resume(cpu, registers));
         self.cpus[cpu.index()].strays = false;
+        self.leave_ended(cpu);
         self.check_armed(cpu);
+    }
+
+    /// Goes on as a task without claims, once the registers follow.
+    fn leave_ended(&mut self, cpu: CpuId) {
+        if std::mem::take(&mut self.cpus[cpu.index()].ended) {
+            self.take_turn(cpu);
+        }
     }
 
     /// Promise 9, and promise 10 for a hit after any of the writes.
@@ -67,6 +75,7 @@ impl Model {
         let (old, now) = (self.cpus[cpu.index()].registers.bank, self.now);
         let states = self.writing(cpu, |arbiter, registers| arbiter.tick(cpu, now, registers));
         self.tick(cpu);
+        self.leave_ended(cpu);
         self.follow(cpu, self.cpus[cpu.index()].strays, &old, &states);
     }
 
