@@ -10,8 +10,8 @@
 //! done: 1 passed, 1 failed
 //! ```
 //!
-//! and ends. The names are what `tests/tests/semantics` knows the differences of QEMU by;
-//! Bochs passes all of them. The recorder is in `recorder.rs`, the checks are in `checks/`.
+//! and ends. The names are what `tests/tests/semantics` knows the differences of QEMU and Bochs
+//! by. The recorder is in `recorder.rs`, the checks are in `checks/`.
 #![no_std]
 #![no_main]
 #![allow(
