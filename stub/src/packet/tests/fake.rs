@@ -1,6 +1,6 @@
 //! A gdbstub target that does nothing, but checks all that it is asked.
 
-use super::std::{cell::RefCell, marker::PhantomData, rc::Rc, vec, vec::Vec};
+use super::std::{cell::RefCell, marker::PhantomData, rc::Rc, sync::Mutex, vec, vec::Vec};
 
 use core::num::NonZeroUsize;
 
@@ -423,6 +423,9 @@ impl<A: Arch> TargetDescriptionXmlOverride for Fake<A> {
     }
 }
 
+/// What is made once and stays: in a list, so that nothing takes it for lost.
+static KEPT: Mutex<Vec<&'static [u8]>> = Mutex::new(Vec::new());
+
 /// The sizes of an architecture's registers.
 pub(super) fn register_sizes<A: Arch>() -> &'static [u8] {
     let sizes: Vec<u8> = (0..)
@@ -432,5 +435,11 @@ pub(super) fn register_sizes<A: Arch>() -> &'static [u8] {
     let mut length = 0;
     A::Registers::default().gdb_serialize(|_| length += 1);
     assert_eq!(sizes.iter().map(|size| <usize as From<u8>>::from(*size)).sum::<usize>(), length);
-    sizes.leak()
+    let mut kept = KEPT.lock().unwrap();
+    if let Some(known) = kept.iter().find(|known| **known == sizes) {
+        return known;
+    }
+    let sizes = sizes.leak();
+    kept.push(sizes);
+    sizes
 }
