@@ -29,13 +29,14 @@ fn without_guards() -> Result<Boot> {
         .argument("no-config-guard"))
 }
 
-/// The registers while the image runs: read after it has done a turn since `before`, and
-/// with nothing that could bring it back into the stub.
+/// The registers while the image runs: read after it has done a whole turn since `before`, in
+/// which it has claimed and released what it was told to, and with nothing that could bring it
+/// back into the stub.
 fn registers_once_past(session: &mut Session, ticks: u64, before: u64) -> Result<Registers> {
     poll::until("the image to do a turn", || {
         let line = session.qemu.monitor().human(&format!("x /1gx {ticks:#x}"))?;
         let now = line.trim().rsplit_once("0x").context("QEMU reads memory")?.1;
-        Ok((u64::from_str_radix(now, 16)? > before).then_some(()))
+        Ok((u64::from_str_radix(now, 16)? > before + 1).then_some(()))
     })?;
     session.qemu.monitor().registers()
 }
