@@ -219,8 +219,8 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
             for (index, plan, task) in tasks.places() {
                 cpu.set_plan(index, plan, task);
             }
-            for plan in cpu.plans_mut() {
-                plan.rebuild(number, config.widest, table.iter());
+            for (activity, plan) in cpu.plans_mut() {
+                plan.rebuild(number, config.widest, table.iter(), activity);
             }
         }
     }

@@ -15,6 +15,9 @@
 //! armed at some time in it, a part; and one whole turn, or a part of two, is what sends the
 //! front to the back. So who is let in just before a tick does not lose its turn by that, and
 //! who gives way to a pinned claim in each of its turns does not keep the others waiting.
+//! A turn goes on when its context is switched away and back; what changes while another runs
+//! counts from when it comes back. (Only who is new and finds a free slot has had it from the
+//! start, whoever runs: there is nobody who would wait the longer for that.)
 //!
 //! What takes turns is a *window*. Flexible claims with the same one share its turn, and one
 //! whose window a pinned claim has, or keeps a place for, needs none: it is armed all the time.
@@ -24,7 +27,7 @@ use heapless::Vec;
 use super::Claim;
 use super::claim::{CpuId, Handle, TaskId, Tenure};
 use super::region::Widest;
-use super::turn::{Contender, Turn};
+use super::turn::{Contender, Course, Turn};
 use crate::dr::Window;
 
 /// The number of a plan, for a task to carry.
@@ -67,6 +70,13 @@ impl PlanId {
     }
 }
 
+/// Whether the context of a plan runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Activity {
+    Runs,
+    Away,
+}
+
 /// What to arm in one context.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq))]
@@ -81,9 +91,8 @@ pub(crate) struct Plan<const CLAIMS: usize, const SLOTS: usize> {
     pub kept: Vec<Window, SLOTS>,
     /// The flexible claims, in the order of their turns.
     pub queue: Vec<Contender, CLAIMS>,
-    /// The CPU's turn in which it was last switched to, if no tick has ended that turn of its
-    /// own since.
-    pub turn: Option<u64>,
+    /// How far it is with its turn.
+    pub turn: Course,
 }
 
 impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
@@ -95,7 +104,7 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         pinned: 0,
         kept: Vec::new(),
         queue: Vec::new(),
-        turn: None,
+        turn: Course::ToCome,
     };
 
     /// Runs from reset on, in the CPU's first turn: what it arms then has had its turn at the
@@ -107,7 +116,7 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         pinned: 0,
         kept: Vec::new(),
         queue: Vec::new(),
-        turn: Some(0),
+        turn: Course::Since(0),
     };
 
     /// Of a task that has just got claims, or of none.
@@ -121,6 +130,7 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         cpu: CpuId,
         widest: Widest,
         claims: impl Iterator<Item = (Handle, &'a Claim)> + Clone,
+        activity: Activity,
     ) {
         let task = self.task;
         let here = claims.filter(|(_, claim)| claim.request.scope.applies(cpu, task));
@@ -155,28 +165,43 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
             }
         }
         self.choose();
-        // Who finds a free slot has nobody behind it who would wait the longer for that.
         for contender in self.queue.iter_mut().skip(known) {
             contender.turn.begin(self.wanted.contains(&contender.window));
+        }
+        match activity {
+            Activity::Runs => self.go_on(),
+            Activity::Away => {}
         }
     }
 
     /// Is switched to in this turn of the CPU. If it ran in an earlier one, and was not running
     /// when that ended, it has had that turn.
     pub fn run_in(&mut self, turn: u64) {
-        match self.turn.replace(turn) {
-            Some(last) if last == turn => return,
-            Some(_) => self.rotate(),
-            None => {}
+        match core::mem::replace(&mut self.turn, Course::Since(turn)) {
+            Course::ToCome => self.begin_turn(),
+            Course::FromTick => self.go_on(),
+            Course::Since(last) if last == turn => self.go_on(),
+            Course::Since(_) => {
+                self.rotate();
+                self.begin_turn();
+            }
         }
+    }
+
+    /// The turn ends while it runs, and the next one begins.
+    pub fn end_turn(&mut self) {
+        self.rotate();
+        self.turn = Course::FromTick;
         self.begin_turn();
     }
 
-    /// The turn ends while it runs; its next one begins when it runs on, now or later.
-    pub fn end_turn(&mut self) {
-        self.rotate();
-        self.turn = None;
-        self.begin_turn();
+    /// It runs, in the middle of a turn.
+    fn go_on(&mut self) {
+        for contender in &mut self.queue {
+            if self.wanted.contains(&contender.window) {
+                contender.turn.arm();
+            }
+        }
     }
 
     fn begin_turn(&mut self) {
@@ -223,11 +248,6 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
                 room = less;
             }
             add(&mut self.wanted, *window);
-        }
-        for contender in &mut self.queue {
-            if self.wanted.contains(&contender.window) {
-                contender.turn.arm();
-            }
         }
     }
 

@@ -15,8 +15,8 @@
 //! **A turn** ends with the first tick after its context ran. For the task that runs then, it
 //! ends at the tick; for another, when it next runs. So a task that never happens to run when
 //! the clock ticks has its turns too, and a switch away and back changes no order. Where a tick
-//! has ended a turn, the next one is still to come when the task is switched to again, however
-//! short the time was from the tick to the switch: a scheduler that does both in one interrupt,
+//! has ended a turn, the next one goes on when the task is switched to again, however short the
+//! time was from the tick to the switch: a scheduler that does both in one interrupt,
 //! in whichever order, would else have every other turn begin and end in there. (In one step,
 //! [`tick_to`](super::Arbiter::tick_to), it also saves what would be written in between.)
 //!
@@ -27,7 +27,7 @@
 use super::claim::TaskId;
 use super::config::Switching;
 use super::count::{Armed, Counter};
-use super::plan::{Plan, PlanId};
+use super::plan::{Activity, Plan, PlanId};
 use super::turn::Turn;
 use crate::bank::{Bank, Transition, transition};
 use crate::dr::{Condition, Slot, Window};
@@ -91,10 +91,16 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         own.filter(|plan| plan.id == self.in_force).unwrap_or(&mut self.base)
     }
 
-    /// The plans that are in use, to be made anew.
-    pub(super) fn plans_mut(&mut self) -> impl Iterator<Item = &mut Plan<CLAIMS, SLOTS>> {
+    /// The plans that are in use, to be made anew, and whether they are in force.
+    pub(super) fn plans_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (Activity, &mut Plan<CLAIMS, SLOTS>)> {
+        let in_force = self.in_force;
         let own = self.plans.iter_mut().filter(|plan| plan.id != PlanId::NONE);
-        core::iter::once(&mut self.base).chain(own)
+        core::iter::once(&mut self.base).chain(own).map(move |plan| {
+            let runs = plan.id == in_force;
+            (if runs { Activity::Runs } else { Activity::Away }, plan)
+        })
     }
 
     /// Gives a place to the plan of a task, or takes it back.

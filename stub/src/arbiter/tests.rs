@@ -18,6 +18,7 @@ mod refusal;
 mod rotation;
 mod scopes;
 mod switching;
+mod turns;
 mod writes;
 
 /// Registers that remember, and count what is written to them.

@@ -20,6 +20,17 @@ impl Contender {
     }
 }
 
+/// How far a context is with its turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Course {
+    /// It has never run: its first turn begins when it does.
+    ToCome,
+    /// A tick found it running, ended its turn and began this one.
+    FromTick,
+    /// It was switched to in this turn of the CPU, and no tick has found it running since.
+    Since(u64),
+}
+
 /// What a contender has had since it last went to the back of the queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Turn {
@@ -54,7 +65,7 @@ impl Turn {
         *self = Turn { halves: (self.halves + halves).min(2), armed: Presence::None };
     }
 
-    /// It is armed in the middle of a turn.
+    /// It is armed in the middle of a turn, and its context runs.
     pub fn arm(&mut self) {
         if self.armed == Presence::None {
             self.armed = Presence::Later;

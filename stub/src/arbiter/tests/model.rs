@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use self::running::{Cpu, union, union_of_tasks};
 use self::steps::{Part, Step, any_step};
+use self::turns::Queue;
 use super::{NoMemory, Registers, region, to};
 use crate::arbiter::admission::tests::{any_config, holds_everywhere};
 use crate::arbiter::*;
@@ -22,6 +23,7 @@ mod reservations;
 mod running;
 mod steps;
 mod switches;
+mod turns;
 
 const CLAIMS: usize = 8;
 const CPUS: usize = 2;

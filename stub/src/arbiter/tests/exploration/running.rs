@@ -1,9 +1,12 @@
 //! What is armed when: tasks that come and go on two CPUs, ticks, stops, and claims that are made
 //! and released meanwhile, with every register that is written on the way.
 
+use self::views::Stage;
 use super::*;
-use crate::arbiter::turn::{Presence, Turn};
+use crate::arbiter::turn::Presence;
 use crate::hit::DebugException;
+
+mod views;
 
 const SLOTS: usize = 2;
 const CPUS: [CpuId; 2] = [CpuId(0), CpuId(1)];
@@ -44,97 +47,6 @@ fn armed(bank: &Bank) -> Vec<usize> {
 }
 
 impl State {
-    /// Whose turn it is in a context, front first.
-    fn queue(&self, cpu: CpuId, task: Option<TaskId>) -> Vec<usize> {
-        let plan = task.map_or(PlanId::NONE, |task| self.arbiter.plan_of(task));
-        let plan = self.arbiter.cpu(cpu).unwrap().at(plan);
-        plan.queue.iter().map(|contender| contender.window.address()).collect()
-    }
-
-    /// Whether a context has a turn behind it that it has not ended yet.
-    fn has_run(&self, cpu: CpuId, task: Option<TaskId>) -> Option<bool> {
-        let plan = task.map_or(PlanId::NONE, |task| self.arbiter.plan_of(task));
-        let cpu = self.arbiter.cpu(cpu).unwrap();
-        cpu.at(plan).turn.map(|turn| turn != cpu.moment().2)
-    }
-
-    fn pinned(&self, cpu: CpuId, task: Option<TaskId>) -> Vec<usize> {
-        let claims = self.arbiter.claims().map(|(_, claim)| claim.request());
-        let here = claims
-            .filter(|request| request.tenure == Tenure::Pinned && request.scope.applies(cpu, task));
-        here.map(|request| request.region.address()).collect()
-    }
-
-    /// Promises 3 and 8: all that are pinned, and the first of the queue in what is left.
-    fn wanted(&self, cpu: CpuId, task: Option<TaskId>, queue: &[usize]) -> Vec<usize> {
-        let mut wanted = self.pinned(cpu, task);
-        for address in queue {
-            if wanted.len() < SLOTS && !wanted.contains(address) {
-                wanted.push(*address);
-            }
-        }
-        wanted
-    }
-
-    /// What each of the queue has had of its turn.
-    fn turns(&self, cpu: CpuId, task: Option<TaskId>) -> Vec<Turn> {
-        let plan = task.map_or(PlanId::NONE, |task| self.arbiter.plan_of(task));
-        let plan = self.arbiter.cpu(cpu).unwrap().at(plan);
-        plan.queue.iter().map(|contender| contender.turn).collect()
-    }
-
-    /// The queue after a turn: the first that had a whole one, or parts of two, goes behind, if
-    /// one waits.
-    fn rotated(&self, cpu: CpuId, task: Option<TaskId>) -> Vec<usize> {
-        let mut queue = self.queue(cpu, task);
-        let pinned = self.pinned(cpu, task);
-        let wanted = self.wanted(cpu, task, &queue);
-        if queue.iter().any(|address| !wanted.contains(address)) {
-            let has_had = |(address, turn): (&usize, Turn)| {
-                let armed = match turn.armed {
-                    Presence::FromStart if wanted.contains(address) => 2,
-                    Presence::FromStart | Presence::Later => 1,
-                    Presence::None => 0,
-                };
-                !pinned.contains(address) && turn.halves + armed >= 2
-            };
-            if let Some(front) = queue.iter().zip(self.turns(cpu, task)).position(has_had) {
-                let front = queue.remove(front);
-                queue.push(front);
-            }
-        }
-        queue
-    }
-
-    /// In words as small as will do: there are millions of these.
-    fn key(&self) -> Box<[u16]> {
-        let handles = alphabet().map(|request| u16::from(self.arbiter.find(&request).is_some()));
-        let mut key: Vec<_> = handles.into();
-        for cpu in CPUS {
-            let state = self.arbiter.cpu(cpu).unwrap();
-            let (gone, lazy, _) = state.moment();
-            key.push(u16::from(gone) << 1 | u16::from(lazy));
-            key.push(self.arbiter.running(cpu).map_or(0, |task| task.0 as u16 + 1));
-            for task in TASKS {
-                if task.is_none_or(|task| self.arbiter.plan_of(task) != PlanId::NONE) {
-                    for (address, turn) in
-                        self.queue(cpu, task).into_iter().zip(self.turns(cpu, task))
-                    {
-                        // Who has had a turn can have no more.
-                        let armed = if turn.halves == 2 { 0 } else { turn.armed as u16 };
-                        key.push((address as u16) << 8 | u16::from(turn.halves) << 4 | armed);
-                    }
-                    key.push(self.has_run(cpu, task).map_or(0x100, |has| 0x101 + u16::from(has)));
-                }
-            }
-            let bank = state.bank;
-            key.extend(Slot::ALL[..SLOTS].iter().map(|slot| bank.address(*slot) as u16));
-            let control = bank.control().bits();
-            key.extend([control as u16, (control >> 16) as u16]);
-        }
-        key.into()
-    }
-
     fn do_event(&mut self, event: Event) {
         let (arbiter, registers) = (&mut self.arbiter, &mut self.registers);
         registers.iter_mut().for_each(|registers| registers.states.clear());
@@ -161,7 +73,8 @@ impl State {
         let (cpu, next_task) = match event {
             Event::Toggle(_) => {
                 assert!(after.registers.iter().all(|registers| registers.states.is_empty()));
-                return self.check_queues(after);
+                self.check_queues(after);
+                return self.check_turns(after, None);
             }
             Event::Tick(cpu) | Event::Run(cpu) => (cpu, self.arbiter.running(cpu)),
             Event::Switch(cpu, task) => {
@@ -178,13 +91,15 @@ impl State {
         }
         let turn_is_over = match event {
             Event::Tick(_) => true,
-            Event::Switch(..) => self.has_run(cpu, next_task) == Some(true),
-            Event::Run(_) => gone && self.has_run(cpu, next_task) == Some(true),
+            Event::Switch(..) => self.stage(cpu, next_task) == Stage::Over,
+            Event::Run(_) => gone && self.stage(cpu, next_task) == Stage::Over,
             Event::Toggle(_) => false,
         };
         let queue =
             if turn_is_over { self.rotated(cpu, next_task) } else { self.queue(cpu, next_task) };
         assert_eq!(after.queue(cpu, next_task), queue);
+        let begins = turn_is_over || self.stage(cpu, next_task) == Stage::ToCome;
+        self.check_turns(after, Some((cpu, next_task)).filter(|_| begins));
         assert_eq!(after.arbiter.running(cpu), next_task);
         let old = *self.arbiter.bank(cpu);
         let (wanted, before) = (self.wanted(cpu, next_task, &queue), armed(&old));
@@ -226,6 +141,37 @@ impl State {
                 && tasks.iter().any(|task| request.scope.applies(cpu, *task));
             let hits = told.get(handle).unwrap().hits() - claim.hits();
             assert_eq!(hits, u64::from(is_owner), "{request:?} {state:?}");
+        }
+    }
+
+    /// What each has had of its turn: all that is armed has it from the start in the context where
+    /// one has just begun; elsewhere nothing changes, but for who is armed while its context runs.
+    fn check_turns(&self, after: &State, begun: Option<(CpuId, Option<TaskId>)>) {
+        for (cpu, task) in CPUS.into_iter().flat_map(|cpu| TASKS.map(|task| (cpu, task))) {
+            let is_known =
+                |state: &State| task.is_none_or(|task| state.arbiter.plan_of(task) != PlanId::NONE);
+            if !is_known(self) || !is_known(after) {
+                continue;
+            }
+            let (gone, ..) = after.arbiter.cpu(cpu).unwrap().moment();
+            let runs = after.arbiter.running(cpu) == task && !gone;
+            let now = after.queue(cpu, task);
+            let wanted = after.wanted(cpu, task, &now);
+            let before = self.queue(cpu, task).into_iter().zip(self.turns(cpu, task));
+            for (address, mut turn) in before {
+                let Some(place) = now.iter().position(|one| *one == address) else { continue };
+                let after = after.turns(cpu, task)[place];
+                let is_armed = wanted.contains(&address);
+                if begun == Some((cpu, task)) {
+                    let armed = if is_armed { Presence::FromStart } else { Presence::None };
+                    assert_eq!(after.armed, armed, "{address:#x}");
+                    continue;
+                }
+                if turn.armed == Presence::None && runs && is_armed {
+                    turn.armed = Presence::Later;
+                }
+                assert_eq!(after, turn, "{address:#x}");
+            }
         }
     }
 
@@ -285,4 +231,4 @@ fn promises_3_and_8_to_10_in_all_states_of_running() {
 }
 
 /// Of all four together.
-const STATES: usize = 3_614_918;
+const STATES: usize = 5_701_246;

@@ -1,25 +1,7 @@
-//! What the model knows of a CPU: which task it runs, who waits for a turn in which context, and
-//! how long everybody was wanted and armed. Nothing of this is shared with `plan` or `switch`.
+//! What the model knows of a CPU: which task it runs, what is armed then, and how long everybody was
+//! wanted and armed. Nothing of this is shared with `plan` or `switch`.
 
 use super::*;
-
-type Waiting = (Handle, Window);
-
-/// The claims that take turns in one context, first the one that is next.
-#[derive(Clone, Default)]
-struct Queue {
-    order: Vec<Waiting>,
-    /// Who was armed when the turn began.
-    at_start: Vec<Waiting>,
-    /// Who was armed at some time in the turn.
-    sometime: Vec<Waiting>,
-    /// Who has had a part of an earlier turn, each as often as that.
-    parts: Vec<Waiting>,
-    /// Who has had a whole turn.
-    whole: Vec<Waiting>,
-    /// In which turn the context last ran.
-    ran: Option<u64>,
-}
 
 #[derive(Clone)]
 pub struct Cpu {
@@ -31,7 +13,7 @@ pub struct Cpu {
     pub ended: bool,
     /// For tasks without claims, and for each task with claims.
     queues: Vec<(Option<TaskId>, Queue)>,
-    turn: u64,
+    pub turn: u64,
     since: u64,
     /// Enabled and running.
     pub times: Vec<(Handle, u64, u64)>,
@@ -39,7 +21,7 @@ pub struct Cpu {
 
 impl Default for Cpu {
     fn default() -> Cpu {
-        let first = Queue { ran: Some(0), ..Queue::default() };
+        let first = Queue { ran: Some(0), under_way: true, ..Queue::default() };
         Cpu {
             task: None,
             registers: Registers::default(),
@@ -69,7 +51,7 @@ impl Model {
     }
 
     /// The windows of pinned claims that apply there: those in force, and all.
-    fn pinned(&self, cpu: CpuId, task: Option<TaskId>) -> (Vec<Window>, Vec<Window>) {
+    pub fn pinned(&self, cpu: CpuId, task: Option<TaskId>) -> (Vec<Window>, Vec<Window>) {
         let of = |which: &dyn Fn(&&Known) -> bool| {
             let there = self.known.iter().filter(|known| {
                 known.request.tenure == Tenure::Pinned && known.request.scope.applies(cpu, task)
@@ -104,13 +86,13 @@ impl Model {
         union(self.wanted(cpu, task).into_iter().chain(self.pinned(cpu, task).1))
     }
 
-    fn queue(&self, cpu: CpuId, task: Option<TaskId>) -> &Queue {
+    pub fn queue(&self, cpu: CpuId, task: Option<TaskId>) -> &Queue {
         let queues = &self.cpus[cpu.index()].queues;
         let own = queues.iter().find(|(of, _)| *of == task).unwrap_or(&queues[0]);
         &own.1
     }
 
-    fn queue_mut(&mut self, cpu: CpuId, task: Option<TaskId>) -> &mut Queue {
+    pub fn queue_mut(&mut self, cpu: CpuId, task: Option<TaskId>) -> &mut Queue {
         let queues = &mut self.cpus[cpu.index()].queues;
         &mut queues.iter_mut().find(|(of, _)| *of == task).unwrap().1
     }
@@ -158,11 +140,13 @@ impl Model {
             let goes_on = cpu.task.filter(|task| tasks.contains(task));
             cpu.ended |= goes_on != cpu.task;
             cpu.task = goes_on;
+            let runs = (!cpu.ended).then_some(cpu.task);
             for task in [None].into_iter().chain(tasks.iter().copied().map(Some)) {
                 let wanted = self.wanted(number, task);
                 let queue = self.queue_mut(number, task);
-                let armed = queue.order.iter().filter(|(_, window)| wanted.contains(window));
-                queue.sometime.extend(armed);
+                if runs == Some(task) {
+                    queue.see(&wanted);
+                }
                 queue
                     .at_start
                     .retain(|one| !fresh.contains(&(task, *one)) || wanted.contains(&one.1));
@@ -186,60 +170,6 @@ impl Model {
             times.1 += time;
             times.2 += if wanted.contains(&window) { time } else { 0 };
         }
-    }
-
-    /// The running context has had its turn, and the next one begins when it runs on.
-    pub fn tick(&mut self, number: CpuId) {
-        self.cpus[number.index()].turn += 1;
-        self.send_back(number);
-        self.begin_turn(number).ran = None;
-    }
-
-    /// A context that ran in an earlier turn, and was not running when that ended, has had it.
-    pub fn take_turn(&mut self, number: CpuId) {
-        let (turn, task) = (self.cpus[number.index()].turn, self.cpus[number.index()].task);
-        match self.queue_mut(number, task).ran.replace(turn) {
-            Some(ran) if ran == turn => return,
-            Some(_) => self.send_back(number),
-            None => {}
-        }
-        self.begin_turn(number);
-    }
-
-    /// The first that has had a whole turn, or parts of two, goes to the back, if some wait.
-    fn send_back(&mut self, number: CpuId) {
-        let task = self.cpus[number.index()].task;
-        let (wanted, counted) = (self.wanted(number, task), self.pinned(number, task).1);
-        let queue = self.queue_mut(number, task);
-        for one in queue.order.clone() {
-            if queue.at_start.contains(&one) && wanted.contains(&one.1) {
-                queue.whole.push(one);
-            } else if queue.at_start.contains(&one) || queue.sometime.contains(&one) {
-                queue.parts.push(one);
-            }
-        }
-        let has_had = |one: &&Waiting| {
-            queue.whole.contains(one) || queue.parts.iter().filter(|part| part == one).count() > 1
-        };
-        let in_turns: Vec<_> =
-            queue.order.iter().filter(|(_, own)| !counted.contains(own)).copied().collect();
-        let Some(first) = in_turns.iter().find(has_had) else { return };
-        if in_turns.iter().any(|(_, own)| !wanted.contains(own)) {
-            let its: Vec<_> = queue.order.extract_if(.., |(_, own)| *own == first.1).collect();
-            queue.whole.retain(|one| !its.contains(one));
-            queue.parts.retain(|one| !its.contains(one));
-            queue.order.extend(its);
-        }
-    }
-
-    fn begin_turn(&mut self, number: CpuId) -> &mut Queue {
-        let task = self.cpus[number.index()].task;
-        let wanted = self.wanted(number, task);
-        let queue = self.queue_mut(number, task);
-        queue.at_start = queue.order.clone();
-        queue.at_start.retain(|(_, window)| wanted.contains(window));
-        queue.sometime = queue.at_start.clone();
-        queue
     }
 
     /// What it holds after it followed the claims.

@@ -1,0 +1,95 @@
+//! What the model knows of turns: who waits in which context, and what each has had. Nothing of
+//! this is shared with `plan` or `turn`.
+
+use super::*;
+
+pub type Waiting = (Handle, Window);
+
+/// The claims that take turns in one context, first the one that is next.
+#[derive(Clone, Default)]
+pub struct Queue {
+    pub order: Vec<Waiting>,
+    /// Who was armed when the turn began.
+    pub at_start: Vec<Waiting>,
+    /// Who was armed at some time in the turn.
+    pub sometime: Vec<Waiting>,
+    /// Who has had a part of an earlier turn, each as often as that.
+    pub parts: Vec<Waiting>,
+    /// Who has had a whole turn.
+    pub whole: Vec<Waiting>,
+    /// In which turn of the CPU the context was last switched to, unless a tick found it running
+    /// since.
+    pub ran: Option<u64>,
+    /// Whether a turn has begun that is not over.
+    pub under_way: bool,
+}
+
+impl Queue {
+    /// The context runs, and these are armed.
+    pub fn see(&mut self, armed: &[Window]) {
+        self.sometime.extend(self.order.iter().filter(|(_, window)| armed.contains(window)));
+    }
+}
+
+impl Model {
+    /// The running context has had its turn, and the next one begins when it runs on.
+    pub fn tick(&mut self, number: CpuId) {
+        self.cpus[number.index()].turn += 1;
+        self.send_back(number);
+        self.begin_turn(number).ran = None;
+    }
+
+    /// A context that ran in an earlier turn, and was not running when that ended, has had it.
+    pub fn take_turn(&mut self, number: CpuId) {
+        let (turn, task) = (self.cpus[number.index()].turn, self.cpus[number.index()].task);
+        let queue = self.queue_mut(number, task);
+        if queue.ran.replace(turn).is_some_and(|ran| ran != turn) {
+            queue.under_way = false;
+            self.send_back(number);
+        }
+        let wanted = self.wanted(number, task);
+        let queue = self.queue_mut(number, task);
+        if queue.under_way {
+            queue.see(&wanted);
+        } else {
+            self.begin_turn(number);
+        }
+    }
+
+    /// The first that has had a whole turn, or parts of two, goes to the back, if some wait.
+    fn send_back(&mut self, number: CpuId) {
+        let task = self.cpus[number.index()].task;
+        let (wanted, counted) = (self.wanted(number, task), self.pinned(number, task).1);
+        let queue = self.queue_mut(number, task);
+        for one in queue.order.clone() {
+            if queue.at_start.contains(&one) && wanted.contains(&one.1) {
+                queue.whole.push(one);
+            } else if queue.at_start.contains(&one) || queue.sometime.contains(&one) {
+                queue.parts.push(one);
+            }
+        }
+        let has_had = |one: &&Waiting| {
+            queue.whole.contains(one) || queue.parts.iter().filter(|part| part == one).count() > 1
+        };
+        let in_turns: Vec<_> =
+            queue.order.iter().filter(|(_, own)| !counted.contains(own)).copied().collect();
+        let Some(first) = in_turns.iter().find(has_had) else { return };
+        if in_turns.iter().any(|(_, own)| !wanted.contains(own)) {
+            let its: Vec<_> = queue.order.extract_if(.., |(_, own)| *own == first.1).collect();
+            queue.whole.retain(|one| !its.contains(one));
+            queue.parts.retain(|one| !its.contains(one));
+            queue.order.extend(its);
+        }
+    }
+
+    fn begin_turn(&mut self, number: CpuId) -> &mut Queue {
+        let task = self.cpus[number.index()].task;
+        let wanted = self.wanted(number, task);
+        let queue = self.queue_mut(number, task);
+        queue.at_start = queue.order.clone();
+        queue.at_start.retain(|(_, window)| wanted.contains(window));
+        queue.sometime = queue.at_start.clone();
+        queue.under_way = true;
+        queue
+    }
+}
