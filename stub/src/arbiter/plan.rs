@@ -19,8 +19,9 @@
 //! counts from when it comes back. (Only who is new and finds a free slot has had it from the
 //! start, whoever runs: there is nobody who would wait the longer for that.)
 //!
-//! What takes turns is a *window*. Flexible claims with the same one share its turn, and one
-//! whose window a pinned claim has, or keeps a place for, needs none: it is armed all the time.
+//! What takes turns is a *window*. Flexible claims with the same one share its turn, also one that
+//! is made in the middle of it, and one whose window a pinned claim has, or keeps a place for, needs
+//! none: it is armed all the time.
 
 use heapless::Vec;
 
@@ -165,8 +166,13 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
             }
         }
         self.choose();
-        for contender in self.queue.iter_mut().skip(known) {
-            contender.turn.begin(self.wanted.contains(&contender.window));
+        for index in known..self.queue.len() {
+            let (before, new) = self.queue.split_at_mut(index);
+            let Some(contender) = new.first_mut() else { continue };
+            match before.iter().find(|other| other.window == contender.window) {
+                Some(other) => contender.turn = other.turn,
+                None => contender.turn.begin(self.wanted.contains(&contender.window)),
+            }
         }
         match activity {
             Activity::Runs => self.go_on(),

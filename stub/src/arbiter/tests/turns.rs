@@ -122,3 +122,47 @@ fn promise_8_a_switch_away_and_back_makes_no_whole_turn_of_the_rest_of_one() {
         assert_eq!((count.enabled, count.running), (20 * ROUNDS, running), "{with_switch}");
     }
 }
+
+/// Of three that want the slot two come and go, so that the third is let in late in a turn. In the
+/// one case a second claim with its window is made just before the tick: it shares what the first
+/// has had, and takes nothing away from it.
+#[test]
+fn promise_8_a_newcomer_with_the_same_window_shares_the_turn_as_it_is() {
+    let counts = [false, true].map(|with_twin| {
+        let (mut arbiter, mut registers, handles) = one_slot(&[0, 9, 1]);
+        let mut comers = [Some(handles[0]), Some(handles[2])];
+        let mut twin = None;
+        for now in 1..=20 * ROUNDS {
+            arbiter.accrue(CPU, now);
+            match now % 20 {
+                0 => arbiter.tick(CPU, now, &mut registers),
+                1 => {
+                    twin.take().map_or(Ok(()), |handle| arbiter.release(handle)).unwrap();
+                    for (number, comer) in comers.iter_mut().enumerate() {
+                        comer.get_or_insert_with(|| {
+                            arbiter.claim(counting(number), carry_on).unwrap()
+                        });
+                    }
+                    arbiter.resume(CPU, &mut registers);
+                }
+                18 => {
+                    let front = (0..2).find(|number| is_armed(&registers, *number));
+                    if let Some(handle) = front.and_then(|front| comers[front].take()) {
+                        arbiter.release(handle).unwrap();
+                        arbiter.resume(CPU, &mut registers);
+                    }
+                }
+                19 if with_twin => {
+                    twin = Some(arbiter.claim(counting(9), carry_on).unwrap());
+                    arbiter.resume(CPU, &mut registers);
+                }
+                _ => {}
+            }
+        }
+        arbiter.count(handles[1]).unwrap()
+    });
+    // Of three turns one, and two of twenty.
+    let spread = Spread { turns: 2 * ROUNDS / 3, fewest: 0, most: 0 };
+    let (enabled, running) = (20 * ROUNDS, 22 * ROUNDS / 3);
+    assert_eq!(counts, [Count { hits: 0, enabled, running, spread }; 2]);
+}

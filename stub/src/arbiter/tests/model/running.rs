@@ -124,16 +124,20 @@ impl Model {
                     .filter(here)
                     .map(|known| (known.handle, self.windows_of(&known.request).next().unwrap()))
                     .collect();
+                queue.order.retain(|waiting| all.contains(waiting));
+                let windows = queue.windows();
                 let Queue { order, at_start, sometime, parts, whole, .. } = queue;
-                for list in [&mut *order, at_start, sometime, parts, whole] {
-                    list.retain(|waiting| all.contains(waiting));
+                for list in [&mut *at_start, sometime, parts, whole] {
+                    list.retain(|window| windows.contains(window));
                 }
-                // Of these who is not armed is taken out below.
                 let new = all.iter().filter(|one| !order.contains(one)).copied();
                 let new: Vec<_> = new.collect();
-                at_start.extend(&new);
-                fresh.extend(new.iter().map(|one| (*task, *one)));
                 order.extend(new);
+                // Of these, what is not armed is taken out below.
+                let new = queue.windows().into_iter().filter(|one| !windows.contains(one));
+                let new: Vec<_> = new.collect();
+                queue.at_start.extend(&new);
+                fresh.extend(new.iter().map(|one| (*task, *one)));
             }
             let cpu = &mut self.cpus[number.index()];
             cpu.queues = queues;
@@ -147,9 +151,7 @@ impl Model {
                 if runs == Some(task) {
                     queue.see(&wanted);
                 }
-                queue
-                    .at_start
-                    .retain(|one| !fresh.contains(&(task, *one)) || wanted.contains(&one.1));
+                queue.at_start.retain(|one| !fresh.contains(&(task, *one)) || wanted.contains(one));
             }
         }
     }

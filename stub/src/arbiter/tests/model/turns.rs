@@ -9,14 +9,14 @@ pub type Waiting = (Handle, Window);
 #[derive(Clone, Default)]
 pub struct Queue {
     pub order: Vec<Waiting>,
-    /// Who was armed when the turn began.
-    pub at_start: Vec<Waiting>,
-    /// Who was armed at some time in the turn.
-    pub sometime: Vec<Waiting>,
-    /// Who has had a part of an earlier turn, each as often as that.
-    pub parts: Vec<Waiting>,
-    /// Who has had a whole turn.
-    pub whole: Vec<Waiting>,
+    /// What was armed when the turn began.
+    pub at_start: Vec<Window>,
+    /// What was armed at some time in the turn.
+    pub sometime: Vec<Window>,
+    /// What has had a part of an earlier turn, each as often as that.
+    pub parts: Vec<Window>,
+    /// What has had a whole turn.
+    pub whole: Vec<Window>,
     /// In which turn of the CPU the context was last switched to, unless a tick found it running
     /// since.
     pub ran: Option<u64>,
@@ -27,7 +27,12 @@ pub struct Queue {
 impl Queue {
     /// The context runs, and these are armed.
     pub fn see(&mut self, armed: &[Window]) {
-        self.sometime.extend(self.order.iter().filter(|(_, window)| armed.contains(window)));
+        self.sometime.extend(self.windows().iter().filter(|window| armed.contains(window)));
+    }
+
+    /// What takes turns here, if no pinned claim has it.
+    pub fn windows(&self) -> Vec<Window> {
+        union(self.order.iter().map(|(_, window)| *window))
     }
 }
 
@@ -61,23 +66,23 @@ impl Model {
         let task = self.cpus[number.index()].task;
         let (wanted, counted) = (self.wanted(number, task), self.pinned(number, task).1);
         let queue = self.queue_mut(number, task);
-        for one in queue.order.clone() {
-            if queue.at_start.contains(&one) && wanted.contains(&one.1) {
+        for one in queue.windows() {
+            if queue.at_start.contains(&one) && wanted.contains(&one) {
                 queue.whole.push(one);
             } else if queue.at_start.contains(&one) || queue.sometime.contains(&one) {
                 queue.parts.push(one);
             }
         }
-        let has_had = |one: &&Waiting| {
+        let has_had = |one: &&Window| {
             queue.whole.contains(one) || queue.parts.iter().filter(|part| part == one).count() > 1
         };
-        let in_turns: Vec<_> =
-            queue.order.iter().filter(|(_, own)| !counted.contains(own)).copied().collect();
-        let Some(first) = in_turns.iter().find(has_had) else { return };
-        if in_turns.iter().any(|(_, own)| !wanted.contains(own)) {
-            let its: Vec<_> = queue.order.extract_if(.., |(_, own)| *own == first.1).collect();
-            queue.whole.retain(|one| !its.contains(one));
-            queue.parts.retain(|one| !its.contains(one));
+        let mut in_turns = queue.windows();
+        in_turns.retain(|window| !counted.contains(window));
+        let Some(first) = in_turns.iter().find(has_had).copied() else { return };
+        if in_turns.iter().any(|window| !wanted.contains(window)) {
+            let its: Vec<_> = queue.order.extract_if(.., |(_, own)| *own == first).collect();
+            queue.whole.retain(|one| *one != first);
+            queue.parts.retain(|one| *one != first);
             queue.order.extend(its);
         }
     }
@@ -86,8 +91,8 @@ impl Model {
         let task = self.cpus[number.index()].task;
         let wanted = self.wanted(number, task);
         let queue = self.queue_mut(number, task);
-        queue.at_start = queue.order.clone();
-        queue.at_start.retain(|(_, window)| wanted.contains(window));
+        queue.at_start = queue.windows();
+        queue.at_start.retain(|window| wanted.contains(window));
         queue.sometime = queue.at_start.clone();
         queue.under_way = true;
         queue
