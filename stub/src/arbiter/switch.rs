@@ -166,7 +166,11 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         self.accrue(now);
         self.counters.iter_mut().for_each(Counter::end_turn);
         self.turn = self.turn.wrapping_add(1);
-        self.current_mut().end_turn();
+        // Of a task that is gone there is no turn to end, and the base does not run yet: whether
+        // its own is over is found when it does.
+        if self.in_force != PlanId::GONE {
+            self.current_mut().end_turn();
+        }
     }
 
     fn enter(&mut self, plan: PlanId, switching: Switching, registers: &mut impl DebugRegisters) {
@@ -193,7 +197,13 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         let plan = find(&self.plans, &self.base, self.in_force);
         for contender in &plan.queue {
             if let Some(counter) = self.counters.get_mut(usize::from(contender.place)) {
-                let is_armed = plan.wanted.contains(&contender.window);
+                // What a task has left that is gone is armed until the registers follow, and what
+                // is wanted instead is not.
+                let is_armed = if self.in_force == PlanId::GONE {
+                    self.bank.has_armed(contender.window)
+                } else {
+                    plan.wanted.contains(&contender.window)
+                };
                 counter.pass(time, if is_armed { Armed::Yes } else { Armed::No });
             }
         }

@@ -166,3 +166,34 @@ fn promise_8_a_newcomer_with_the_same_window_shares_the_turn_as_it_is() {
     let (enabled, running) = (20 * ROUNDS, 22 * ROUNDS / 3);
     assert_eq!(counts, [Count { hits: 0, enabled, running, spread }; 2]);
 }
+
+/// A task that needs the slot itself ends before its time is over, and then comes a tick: what is
+/// wanted without the task is not armed yet, and has not had its turn. What is counted is what was
+/// armed.
+#[test]
+fn promise_8_a_tick_after_a_task_has_ended_ends_no_turn_of_others() {
+    let (mut arbiter, mut registers, handles) = one_slot(&[0, 1]);
+    let mut armed = [0; 2];
+    for round in 0..ROUNDS {
+        let parts = [10, 5, 5].into_iter().enumerate();
+        let mut now = 20 * round;
+        let mut ends = None;
+        for (part, time) in parts {
+            (0..2)
+                .for_each(|number| armed[number] += u64::from(is_armed(&registers, number)) * time);
+            now += time;
+            arbiter.accrue(CPU, now);
+            match part {
+                0 => {
+                    arbiter.tick(CPU, now, &mut registers);
+                    ends = arbiter.claim(guard(0x800, 8).on(Scope::Task(TaskId(8))), carry_on).ok();
+                    arbiter.switch_to(CPU, arbiter.plan_of(TaskId(8)), now, &mut registers);
+                }
+                1 => arbiter.release(ends.take().unwrap()).unwrap(),
+                _ => arbiter.tick(CPU, now, &mut registers),
+            }
+        }
+    }
+    let counted = [handles[0], handles[1]].map(|handle| running(&arbiter, handle));
+    assert_eq!((counted, armed), ([5 * ROUNDS; 2], [5 * ROUNDS; 2]));
+}

@@ -90,6 +90,10 @@ impl State {
             return;
         }
         let turn_is_over = match event {
+            // Of a task that is gone there is none to end.
+            Event::Tick(_) if gone => {
+                matches!(self.stage(cpu, None), Stage::UnderWay | Stage::Over)
+            }
             Event::Tick(_) => true,
             Event::Switch(..) => self.stage(cpu, next_task) == Stage::Over,
             Event::Run(_) => gone && self.stage(cpu, next_task) == Stage::Over,

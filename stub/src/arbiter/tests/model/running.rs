@@ -162,6 +162,10 @@ impl Model {
         let wanted = self.wanted(number, task);
         let order = self.queue(number, task).order.clone();
         let cpu = &mut self.cpus[number.index()];
+        // Of a task that has ended the registers are as they were.
+        let bank = cpu.registers.bank;
+        let armed = Slot::ALL.into_iter().filter_map(|slot| bank.armed(slot));
+        let armed = if cpu.ended { armed.collect() } else { wanted };
         let time = now - cpu.since;
         cpu.since = now;
         for (handle, window) in order {
@@ -170,7 +174,7 @@ impl Model {
             }
             let times = cpu.times.iter_mut().find(|(of, _, _)| *of == handle).unwrap();
             times.1 += time;
-            times.2 += if wanted.contains(&window) { time } else { 0 };
+            times.2 += if armed.contains(&window) { time } else { 0 };
         }
     }
 

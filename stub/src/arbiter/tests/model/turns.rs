@@ -37,11 +37,14 @@ impl Queue {
 }
 
 impl Model {
-    /// The running context has had its turn, and the next one begins when it runs on.
+    /// The running context, if there is one, has had its turn, and the next one begins.
     pub fn tick(&mut self, number: CpuId) {
-        self.cpus[number.index()].turn += 1;
-        self.send_back(number);
-        self.begin_turn(number).ran = None;
+        let cpu = &mut self.cpus[number.index()];
+        cpu.turn += 1;
+        if !cpu.ended {
+            self.send_back(number);
+            self.begin_turn(number).ran = None;
+        }
     }
 
     /// A context that ran in an earlier turn, and was not running when that ended, has had it.
