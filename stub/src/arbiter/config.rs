@@ -81,7 +81,8 @@ pub enum Switching {
     /// They stay as they are, and a stray hit is dropped: no write on the way to a task
     /// without claims, fewer on the way back, and an exception for each stray hit. It ends with
     /// the next [`resume`](super::Arbiter::resume): if the handler of the debug exception
-    /// suspends and resumes, with the first stray hit.
+    /// suspends and resumes, with the first stray hit. It ends also with the first tick or switch
+    /// after one of their claims was released.
     Lazy,
 }
 

@@ -222,6 +222,7 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
             for (activity, plan) in cpu.plans_mut() {
                 plan.rebuild(number, config.widest, table.iter(), activity);
             }
+            cpu.look_for_released();
         }
     }
 }

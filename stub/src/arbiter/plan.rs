@@ -257,6 +257,12 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         }
     }
 
+    /// Whether it arms this window, in this turn or another.
+    pub fn arms(&self, window: &Window) -> bool {
+        let waits = self.queue.iter().any(|contender| contender.window == *window);
+        waits || self.wanted.contains(window)
+    }
+
     /// The windows that keep their place, and that nobody else wants armed.
     pub fn spare(&self) -> Vec<Window, SLOTS> {
         let mut spare = self.kept.clone();

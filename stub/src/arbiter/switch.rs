@@ -22,7 +22,8 @@
 //!
 //! **Lazily**: with [`Switching::Lazy`] the registers of a task are left as they are when it
 //! gives way to one without claims. A hit that the newcomer then causes finds no owner and is
-//! dropped. When the task comes back, nothing need be written.
+//! dropped. When the task comes back, nothing need be written. What is released meanwhile does not
+//! stay beyond the next tick or switch.
 
 use super::claim::TaskId;
 use super::config::Switching;
@@ -55,6 +56,8 @@ pub(crate) struct Cpu<const CLAIMS: usize, const TASKS: usize, const SLOTS: usiz
     turn: u64,
     /// Windows may be armed that the plan in force does not want.
     lazy: bool,
+    /// Windows are armed that no claim on this CPU wants any more.
+    released: bool,
 }
 
 impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TASKS, SLOTS> {
@@ -69,6 +72,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         since: None,
         turn: 0,
         lazy: false,
+        released: false,
     };
 
     /// The number of the plan in force.
@@ -116,6 +120,14 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
             plan.queue = self.base.queue.clone();
             plan.queue.iter_mut().for_each(|contender| contender.turn = Turn::NONE);
         }
+    }
+
+    /// After a change of the claims: looks whether something is armed that none of them has, in
+    /// whatever task.
+    pub(super) fn look_for_released(&mut self) {
+        let mut armed = Slot::ALL.into_iter().filter_map(|slot| self.bank.armed(slot));
+        let plans = || core::iter::once(&self.base).chain(&self.plans);
+        self.released = armed.any(|window| !plans().any(|plan| plan.arms(&window)));
     }
 
     /// Arms what the task with this plan wants: promise 9.
@@ -174,18 +186,20 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
     }
 
     fn enter(&mut self, plan: PlanId, switching: Switching, registers: &mut impl DebugRegisters) {
+        // Nobody will come back to what a task has left that is gone.
+        let is_left = self.in_force != PlanId::GONE;
         self.in_force = self.at(plan).id;
         let turn = self.turn;
         self.current_mut().run_in(turn);
-        self.lazy = switching == Switching::Lazy && self.in_force == PlanId::NONE;
+        self.lazy = switching == Switching::Lazy && self.in_force == PlanId::NONE && is_left;
         self.follow(registers);
     }
 
     /// Arms what the plan in force wants. What a task has left lazily may stay as long as that
-    /// is armed too.
+    /// is armed too, and nothing of it was released.
     fn follow(&mut self, registers: &mut impl DebugRegisters) {
         let all_armed = || self.current().wanted.iter().all(|window| self.bank.has_armed(*window));
-        if !(self.lazy && all_armed()) {
+        if !(self.lazy && !self.released && all_armed()) {
             self.arm(registers);
         }
     }
@@ -229,7 +243,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         let transition = self.transition();
         self.bank.apply(&transition, registers);
         self.shown = *transition.placement();
-        self.lazy = false;
+        (self.lazy, self.released) = (false, false);
     }
 
     /// Starts with these registers, running no task; what is armed is up to the next resume or

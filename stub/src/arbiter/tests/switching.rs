@@ -175,3 +175,39 @@ fn promise_10_a_stray_hit_is_no_hit_of_a_claim_that_waits_for_its_turn() {
     let hits = |handle| arbiter.get(handle).unwrap().hits();
     assert_eq!((hits(waits), hits(pinned), armed(&registers)[0]), (0, 0, 0x20));
 }
+
+/// Promise 11: hand-off disarms, and so does a release, at the next tick or switch to another plan,
+/// also what a task has left lazily: in one without claims, or because it is gone.
+#[test]
+fn promise_11_what_is_released_does_not_stay_armed_lazily() {
+    type Event = fn(&mut TaskArbiter, &mut Registers);
+    let tick: Event = |arbiter, registers| arbiter.tick(CPU, 5, registers);
+    let switch: Event = |arbiter, registers| arbiter.switch_to(CPU, PlanId::NONE, 5, registers);
+    let both: Event = |arbiter, registers| arbiter.tick_to(CPU, PlanId::NONE, 5, registers);
+    let cases = [(true, tick), (true, both), (false, tick), (false, switch), (false, both)];
+    for (leaves, ends) in cases {
+        let mut arbiter = of(Switching::Lazy);
+        let mut registers = Registers::default();
+        made(&mut arbiter, guard(0x10, 8).on(Scope::Task(TASK)));
+        let other = made(&mut arbiter, guard(0x20, 8));
+        arbiter.switch_to(CPU, arbiter.plan_of(TASK), 0, &mut registers);
+        if leaves {
+            arbiter.switch_to(CPU, PlanId::NONE, 1, &mut registers);
+        }
+        assert_eq!(armed(&registers), [0x10, 0x20]);
+        let mut gone = (arbiter.clone(), registers.clone());
+        gone.0.end_task(TASK);
+        ends(&mut gone.0, &mut gone.1);
+        assert_eq!(armed(&gone.1), [0x20]);
+        let mut all = (arbiter.clone(), registers.clone());
+        all.0.release_all();
+        ends(&mut all.0, &mut all.1);
+        assert_eq!(all.1.bank.control(), Dr7::OFF);
+        // Nor one that the CPU wanted, while the task's may stay.
+        if leaves {
+            arbiter.release(other).unwrap();
+            ends(&mut arbiter, &mut registers);
+            assert_eq!(registers.bank.control(), Dr7::OFF);
+        }
+    }
+}

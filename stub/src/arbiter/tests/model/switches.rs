@@ -61,7 +61,8 @@ impl Model {
         self.cpus[cpu.index()].task = new_task;
         self.cpus[cpu.index()].ended = false;
         self.take_turn(cpu);
-        let lazy = self.arbiter.config().switching == Switching::Lazy && new_task.is_none();
+        let lazy =
+            self.arbiter.config().switching == Switching::Lazy && new_task.is_none() && !ended;
         self.follow(cpu, lazy, &old, &states);
         if let Some(between) = states.get(hit_after) {
             let put_off =
@@ -84,7 +85,15 @@ impl Model {
     fn follow(&mut self, cpu: CpuId, lazy: bool, old: &Bank, states: &[Bank]) {
         let wanted = self.wanted(cpu, self.cpus[cpu.index()].task);
         let before = armed(old);
-        self.cpus[cpu.index()].strays = lazy && wanted.iter().all(|window| before.contains(window));
+        let is_somebodys = |window: &Window| {
+            let mut here = self.known.iter().filter(|known| {
+                known.in_force() && known.request.scope.cpu().is_none_or(|on| on == cpu)
+            });
+            here.any(|known| self.windows_of(&known.request).any(|own| own == *window))
+        };
+        self.cpus[cpu.index()].strays = lazy
+            && before.iter().all(is_somebodys)
+            && wanted.iter().all(|window| before.contains(window));
         if self.cpus[cpu.index()].strays {
             assert_eq!(states, [], "nothing need be written");
             return;

@@ -40,6 +40,14 @@ impl State {
         here.map(|request| request.region.address()).collect()
     }
 
+    /// Whether anybody has this window armed there, in some task and some turn.
+    pub fn is_claimed(&self, cpu: CpuId, address: usize) -> bool {
+        let mut requests = self.arbiter.claims().map(|(_, claim)| claim.request());
+        requests.any(|request| {
+            request.region.address() == address && request.scope.cpu().is_none_or(|on| on == cpu)
+        })
+    }
+
     /// Promises 3 and 8: all that are pinned, and the first of the queue in what is left.
     pub fn wanted(&self, cpu: CpuId, task: Option<TaskId>, queue: &[usize]) -> Vec<usize> {
         let mut wanted = self.pinned(cpu, task);
