@@ -181,13 +181,18 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         // Of a task that is gone there is no turn to end, and the base does not run yet: whether
         // its own is over is found when it does.
         if self.in_force != PlanId::GONE {
-            self.current_mut().end_turn();
+            let plan = self.current_mut();
+            let before = plan.wanted.clone();
+            plan.end_turn();
+            // What had its turn in between what was left lazily would be taken for that: a hit of
+            // it may have been put off.
+            self.lazy &= self.current().wanted == before;
         }
     }
 
     fn enter(&mut self, plan: PlanId, switching: Switching, registers: &mut impl DebugRegisters) {
-        // Nobody will come back to what a task has left that is gone.
-        let is_left = self.in_force != PlanId::GONE;
+        // By a task, or before. Nobody will come back to what a task has left that is gone.
+        let is_left = self.lazy || !matches!(self.in_force, PlanId::NONE | PlanId::GONE);
         self.in_force = self.at(plan).id;
         let turn = self.turn;
         self.current_mut().run_in(turn);
@@ -262,11 +267,11 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         self.current().wanted.iter().any(breaks) || (self.lazy && left.any(|own| breaks(&own)))
     }
 
-    /// Whether a hit of this window, which came under `plan`, can be one that neither that nor
-    /// the plan in force asked for.
+    /// Whether a hit of this window, which came under `plan`, can be one that nobody asked for.
+    /// While a task with claims runs nothing is armed but what it wants, though that may not be
+    /// what it wants next: a hit that was put off from there is no stray one.
     pub fn is_stray(&self, window: &Window, plan: PlanId) -> bool {
-        let mut plans = [self.current(), self.at(plan)].into_iter();
-        self.lazy && !plans.any(|plan| plan.wanted.contains(window))
+        self.lazy && plan == PlanId::NONE && !self.current().wanted.contains(window)
     }
 }
 

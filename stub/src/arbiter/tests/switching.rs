@@ -211,3 +211,50 @@ fn promise_11_what_is_released_does_not_stay_armed_lazily() {
         }
     }
 }
+
+/// Promise 10: the turn of a claim ends at the very moment at which its task gives way, or while
+/// another's registers are left: a hit that came in it, and is told later, is no stray one.
+#[test]
+fn promise_10_a_hit_that_was_put_off_over_the_end_of_its_turn_reaches_its_owner() {
+    for switching in [Switching::Exact, Switching::Lazy] {
+        let mut arbiter = of(switching);
+        let mut registers = Registers::default();
+        made(&mut arbiter, guard(0x100, 24).on(Scope::Task(TASK)));
+        let counting =
+            [0x10, 0x20].map(|address| made(&mut arbiter, counting(address).on(Scope::Task(TASK))));
+        arbiter.switch_to(CPU, arbiter.plan_of(TASK), 0, &mut registers);
+        assert_eq!(armed(&registers), [0x10, 0x100, 0x108, 0x110]);
+        let status = Dr6::from_bits(Dr6::RESET.bits() | 0b1111);
+        let put_off = arbiter.exception(CPU, status, arbiter.bank(CPU).control(), 0);
+        arbiter.tick_to(CPU, PlanId::NONE, 1, &mut registers);
+        arbiter.deliver(CPU, &[put_off], &mut NoMemory);
+        let hits = counting.map(|handle| arbiter.get(handle).unwrap().hits());
+        assert_eq!(hits, [1, 0], "{switching:?}");
+    }
+}
+
+/// Promise 10: what a task has left is all that two claims of every task need, one of which has to
+/// wait all the same. When the turn of the first ends, nothing need be written; but its hit that was
+/// put off would then be taken for a stray one.
+#[test]
+fn promise_10_a_turn_that_ends_leaves_nothing_lazily() {
+    let mut arbiter = of(Switching::Lazy);
+    let mut registers = Registers::default();
+    made(&mut arbiter, guard(0x100, 16));
+    made(&mut arbiter, guard(0x10, 4).on(Scope::Task(TASK)));
+    let second = made(&mut arbiter, guard(0x20, 4).on(Scope::Task(TASK)));
+    arbiter.switch_to(CPU, arbiter.plan_of(TASK), 0, &mut registers);
+    arbiter.switch_to(CPU, PlanId::NONE, 1, &mut registers);
+    let counting = [0x10, 0x20].map(|address| made(&mut arbiter, counting(address)));
+    arbiter.release(second).unwrap();
+    let kept = made(&mut arbiter, guard(0x40, 4));
+    arbiter.disable(kept).unwrap();
+    assert_eq!(armed(&registers), [0x10, 0x20, 0x100, 0x108]);
+    let status = Dr6::from_bits(Dr6::RESET.bits() | 0b1111);
+    let put_off = arbiter.exception(CPU, status, arbiter.bank(CPU).control(), 0);
+    arbiter.tick(CPU, 2, &mut registers);
+    arbiter.deliver(CPU, &[put_off], &mut NoMemory);
+    // The other is in force when it is told.
+    let hits = counting.map(|handle| arbiter.get(handle).unwrap().hits());
+    assert_eq!((hits, armed(&registers)), ([1, 1], [0x20, 0x100, 0x108].into()));
+}

@@ -111,7 +111,12 @@ impl State {
             Event::Switch(..) => {
                 self.arbiter.config().switching == Switching::Lazy && next_task.is_none() && !gone
             }
-            Event::Tick(_) => strays,
+            // A turn that is over leaves nothing lazily, or its hits could not be told from strays.
+            Event::Tick(_) => {
+                let next = self.wanted(cpu, next_task, &queue);
+                let mut now = self.wanted(cpu, next_task, &self.queue(cpu, next_task)).into_iter();
+                strays && now.all(|address| next.contains(&address))
+            }
             Event::Run(_) | Event::Toggle(_) => false,
         };
         let bank = after.registers[cpu.index()].bank;
@@ -120,6 +125,7 @@ impl State {
         let may_stay = may_stay && before.iter().all(|address| self.is_claimed(cpu, *address));
         if may_stay && wanted.iter().all(|address| before.contains(address)) {
             assert!(states.is_empty() && bank == old);
+            self.check_hit(after, cpu, &old, [task, next_task]);
             return;
         }
         let mut now = armed(&bank);
@@ -133,14 +139,21 @@ impl State {
         }
     }
 
-    /// Promise 10: a hit of everything, right after one of the writes.
+    /// Promise 10: a hit of everything, right after one of the writes, or before the event if
+    /// nothing was written; told after it.
     fn check_hit(&self, after: &State, cpu: CpuId, state: &Bank, tasks: [Option<TaskId>; 2]) {
         let status = Dr6::from_bits(Dr6::RESET.bits() | 0b1111);
         let exception =
             DebugException { status, live: *state, plan: self.arbiter.in_force(cpu), rip: 0 };
         let mut told = after.arbiter.clone();
         told.deliver(cpu, &[exception], &mut NoMemory);
-        let now = armed(state);
+        let mut now = armed(state);
+        // What came under a task with claims was armed for that.
+        let (_, strays, _) = after.arbiter.cpu(cpu).unwrap().moment();
+        if strays && tasks[0].is_none() {
+            let wanted = after.wanted(cpu, tasks[1], &after.queue(cpu, tasks[1]));
+            now.retain(|address| wanted.contains(address));
+        }
         for (handle, claim) in after.arbiter.claims() {
             let request = claim.request();
             let is_owner = now.contains(&request.region.address())

@@ -188,10 +188,12 @@ impl Model {
         assert!(wanted.iter().all(|window| armed.contains(window)), "{wanted:?} {armed:?}");
     }
 
-    /// Promise 10: who is told of a hit of all slots that are on in `bank`, under these tasks.
+    /// Promise 10: who is told of a hit of all slots that are on in `bank`, which came under the first
+    /// of these tasks and is told under the second.
     pub fn expect_hits(&mut self, number: CpuId, bank: &Bank, tasks: [Option<TaskId>; 2]) {
         let wanted = self.wanted(number, self.cpus[number.index()].task);
-        let strays = self.cpus[number.index()].strays;
+        // With a task that has claims nothing is armed for others.
+        let strays = self.cpus[number.index()].strays && tasks[0].is_none();
         let mut hit = union(Slot::ALL.into_iter().filter_map(|slot| bank.armed(slot)));
         hit.retain(|window| !strays || wanted.contains(window));
         let widest = self.arbiter.config().widest;

@@ -64,20 +64,29 @@ impl Model {
         let lazy =
             self.arbiter.config().switching == Switching::Lazy && new_task.is_none() && !ended;
         self.follow(cpu, lazy, &old, &states);
-        if let Some(between) = states.get(hit_after) {
+        // Before the first write, or after that or another.
+        if let Some(live) = [old].iter().chain(&states).nth(hit_after) {
             let put_off =
-                DebugException { status: ALL_HIT, live: *between, plan: plan_before, rip: 0 };
+                DebugException { status: ALL_HIT, live: *live, plan: plan_before, rip: 0 };
             self.arbiter.deliver(cpu, &[put_off], &mut NoMemory);
-            self.expect_hits(cpu, between, [old_task, new_task]);
+            self.expect_hits(cpu, live, [old_task, new_task]);
         }
     }
 
     pub fn tick_of(&mut self, cpu: CpuId) {
         let (old, now) = (self.cpus[cpu.index()].registers.bank, self.now);
+        let task = self.cpus[cpu.index()].task;
+        let (plan, before) = (self.arbiter.in_force(cpu), self.wanted(cpu, task));
         let states = self.writing(cpu, |arbiter, registers| arbiter.tick(cpu, now, registers));
         self.tick(cpu);
         self.leave_ended(cpu);
-        self.follow(cpu, self.cpus[cpu.index()].strays, &old, &states);
+        // If the turn of one is over, nothing is left lazily, or its hits could not be told from
+        // stray ones.
+        let has_changed = self.wanted(cpu, task).iter().any(|window| !before.contains(window));
+        self.follow(cpu, self.cpus[cpu.index()].strays && !has_changed, &old, &states);
+        let put_off = DebugException { status: ALL_HIT, live: old, plan, rip: 0 };
+        self.arbiter.deliver(cpu, &[put_off], &mut NoMemory);
+        self.expect_hits(cpu, &old, [task; 2]);
     }
 
     /// What was armed and is wanted stays where it is; what is wanted is armed, and nothing else
