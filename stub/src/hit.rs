@@ -10,7 +10,7 @@ use heapless::Vec;
 
 pub use crate::arbiter::Hit;
 use crate::arbiter::{
-    Arbiter, Claim, CpuId, Handle, Owner, PlanId, Region, Snapshot, Verdict, Window,
+    Arbiter, Claim, CpuId, Handle, Owner, PlanId, Region, Request, Snapshot, Verdict, Window,
 };
 use crate::bank::Bank;
 use crate::dr::{Dr6, Dr7, Slot};
@@ -80,7 +80,8 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     }
 
     /// Tells every owner of every slot that hit, counts, and brings the snapshots of the
-    /// windows that were hit up to date: for each exception, if several were put off.
+    /// windows that were hit up to date: for each exception, if several were put off. The
+    /// debugger's claims come last, each once.
     ///
     /// All handlers of system owners have returned when this does: what stops in the
     /// debugger is decided by the caller, afterwards.
@@ -96,104 +97,119 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
             further_stops: 0,
             debugger: Vec::new(),
         };
+        // By handle, because counting the hits changes the claims.
+        let mut system: Vec<Handle, CLAIMS> = Vec::new();
+        let mut debugger: Vec<Handle, CLAIMS> = Vec::new();
+        for (handle, claim) in self.claims() {
+            let pushed = match claim.request().owner {
+                Owner::System(_) => system.push(handle),
+                Owner::Debugger => debugger.push(handle),
+            };
+            debug_assert!(pushed.is_ok(), "more claims than places");
+        }
         for exception in exceptions {
-            self.deliver_one(cpu, exception, memory, &mut delivery);
+            let slots = attribute(exception.status, &exception.live);
+            // More than fit come only of several exceptions that were put off; the list is for
+            // saying that there were some, and owners are told all the same.
+            delivery.windows.extend(slots.take(8 - delivery.windows.len()));
+            for handle in &system {
+                self.deliver_to_system(*handle, cpu, exception, memory, &mut delivery);
+            }
+        }
+        for handle in &debugger {
+            if let Some(hit) = self.deliver_to_debugger(*handle, cpu, exceptions, memory) {
+                let pushed = delivery.debugger.push(hit);
+                debug_assert!(pushed.is_ok(), "more claims than places");
+            }
         }
         delivery
     }
 
-    fn deliver_one(
+    /// Those of the windows that hit that belong to the claim; counts the hit, if there are any.
+    fn hit(&mut self, handle: Handle, cpu: CpuId, exception: &DebugException) -> Vec<Window, 4> {
+        let mut windows = Vec::new();
+        for (_, window) in attribute(exception.status, &exception.live) {
+            let claim = self.get(handle);
+            if claim.is_some_and(|claim| self.is_owner(claim, cpu, &window, exception.plan)) {
+                let pushed = windows.push(window);
+                debug_assert!(pushed.is_ok(), "a fifth slot");
+            }
+        }
+        if let (Some(window), Some(claim)) = (windows.first(), self.get(handle)) {
+            let (request, rip) = (claim.request(), exception.rip);
+            event::emit(&Event::Hit { handle, request, window, cpu, rip });
+            self.count_hit(cpu, handle);
+        }
+        windows
+    }
+
+    fn deliver_to_system(
         &mut self,
+        handle: Handle,
         cpu: CpuId,
         exception: &DebugException,
         memory: &mut impl Memory,
         delivery: &mut Delivery<CLAIMS>,
     ) {
-        let slots: Vec<(Slot, Window), 4> = attribute(exception.status, &exception.live).collect();
-        // More than fit come only of several exceptions that were put off; the list is for
-        // saying that there were some, and owners are told all the same.
-        delivery.windows.extend(slots.iter().copied().take(8 - delivery.windows.len()));
-        // By handle, because counting the hits changes the claims.
-        let mut claims: Vec<Handle, CLAIMS> = Vec::new();
-        for (handle, _) in self.claims() {
-            let pushed = claims.push(handle);
-            debug_assert!(pushed.is_ok(), "more claims than places");
-        }
-        for handle in &claims {
-            let windows = self.windows_hit(*handle, cpu, &slots, exception.plan);
-            if let Some(first) = windows.first() {
-                self.deliver_to(*handle, *first, &windows, (cpu, exception.rip), memory, delivery);
-            }
-        }
-    }
-
-    /// Those of the slots' windows that belong to the claim.
-    fn windows_hit(
-        &self,
-        handle: Handle,
-        cpu: CpuId,
-        slots: &[(Slot, Window)],
-        plan: PlanId,
-    ) -> Vec<Window, 4> {
-        let mut windows = Vec::new();
-        for (_, window) in slots {
-            if self.get(handle).is_some_and(|claim| self.is_owner(claim, cpu, window, plan)) {
-                let pushed = windows.push(*window);
-                debug_assert!(pushed.is_ok(), "a fifth slot");
-            }
-        }
-        windows
-    }
-
-    fn deliver_to(
-        &mut self,
-        handle: Handle,
-        first: Window,
-        windows: &[Window],
-        (cpu, rip): (CpuId, usize),
-        memory: &mut impl Memory,
-        delivery: &mut Delivery<CLAIMS>,
-    ) {
-        self.count_hit(cpu, handle);
-        let Some(claim) = self.table.get_mut(handle) else {
+        let windows = self.hit(handle, cpu, exception);
+        let (Some(first), Some(claim)) = (windows.first(), self.table.get_mut(handle)) else {
             return;
         };
-        let request = *claim.request();
-        let (region, condition) = (request.region, request.condition);
+        let Request { owner: Owner::System(owner), region, condition, .. } = *claim.request()
+        else {
+            return;
+        };
         let old = *claim.snapshot();
         let new = Snapshot::take(&region, condition, memory);
-        for window in windows {
+        for window in &windows {
             claim.snapshot.renew(&region, window, &new);
         }
-        event::emit(&Event::Hit { handle, request: &request, window: &first, cpu, rip });
-        match request.owner {
-            Owner::Debugger => {
-                let change = change(&region, windows, &old, &new);
-                delivery.add(DebuggerHit { handle, window: first, change });
-            }
-            Owner::System(owner) => {
-                let hits = claim.hits();
-                let (old, new) = (old.bytes(), new.bytes());
-                let verdict = claim.handler()(&Hit {
-                    handle,
-                    owner,
-                    region,
-                    condition,
-                    windows,
-                    cpu,
-                    rip,
-                    hits,
-                    old,
-                    new,
-                });
-                let stopped = Stopped { handle, owner, region, condition, window: first };
-                match verdict {
-                    Verdict::Continue => {}
-                    Verdict::Stop if delivery.stops.push(stopped).is_ok() => {}
-                    Verdict::Stop => delivery.further_stops += 1,
-                }
-            }
+        let verdict = claim.handler()(&Hit {
+            handle,
+            owner,
+            region,
+            condition,
+            windows: &windows,
+            cpu,
+            rip: exception.rip,
+            hits: claim.hits(),
+            old: old.bytes(),
+            new: new.bytes(),
+        });
+        let stopped = Stopped { handle, owner, region, condition, window: *first };
+        match verdict {
+            Verdict::Continue => {}
+            Verdict::Stop if delivery.stops.push(stopped).is_ok() => {}
+            Verdict::Stop => delivery.further_stops += 1,
         }
+    }
+
+    /// All exceptions together: the bytes are looked at after the last of them, and which access
+    /// changed them cannot be known, so each that could have is taken for a write.
+    fn deliver_to_debugger(
+        &mut self,
+        handle: Handle,
+        cpu: CpuId,
+        exceptions: &[DebugException],
+        memory: &mut impl Memory,
+    ) -> Option<DebuggerHit> {
+        let Request { region, condition, .. } = *self.get(handle)?.request();
+        let mut new = None;
+        let mut told: Option<DebuggerHit> = None;
+        let mut renewed = *self.get(handle)?.snapshot();
+        for exception in exceptions {
+            let windows = self.hit(handle, cpu, exception);
+            let Some(first) = windows.first() else { continue };
+            let new = new.get_or_insert_with(|| Snapshot::take(&region, condition, memory));
+            let change = change(&region, &windows, self.get(handle)?.snapshot(), new);
+            windows.iter().for_each(|window| renewed.renew(&region, window, new));
+            let hit = DebuggerHit { handle, window: *first, change };
+            told = Some(told.map_or(hit, |known| known.or(hit)));
+        }
+        if told.is_some() {
+            self.table.get_mut(handle)?.snapshot = renewed;
+        }
+        told
     }
 
     /// Looks at the region of one claim, usually right after it was made.

@@ -16,23 +16,11 @@ pub struct Delivery<const CLAIMS: usize> {
     pub stops: Vec<Stopped, 4>,
     /// How many more of them want it.
     pub further_stops: usize,
-    /// The debugger's claims that were hit, each once.
+    /// The debugger's claims that were hit, each once, in the order of their handles.
     pub debugger: Vec<DebuggerHit, CLAIMS>,
 }
 
 impl<const CLAIMS: usize> Delivery<CLAIMS> {
-    /// One entry a claim, also if several exceptions were put off: the bytes are looked at
-    /// after all of them, so that the first has seen all of the change.
-    pub(super) fn add(&mut self, hit: DebuggerHit) {
-        match self.debugger.iter_mut().find(|known| known.handle == hit.handle) {
-            Some(known) => known.change = known.change.and(hit.change),
-            None => {
-                let pushed = self.debugger.push(hit);
-                debug_assert!(pushed.is_ok(), "more claims than places");
-            }
-        }
-    }
-
     /// Whether a system owner wants to stop.
     pub fn stopped_by_system(&self) -> bool {
         !self.stops.is_empty()
@@ -55,7 +43,9 @@ pub struct Stopped {
     pub window: Window,
 }
 
-/// A claim of the debugger that was hit.
+/// A claim of the debugger that was hit: by one access, or by several that were put off. Of these
+/// it is the first that may have been a read, if there is one: whoever waits for writes wants to
+/// know of it as well as of another, whoever waits for reads of no other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DebuggerHit {
@@ -65,6 +55,16 @@ pub struct DebuggerHit {
     pub window: Window,
     /// What became of the bytes of its windows that were hit.
     pub change: Change,
+}
+
+impl DebuggerHit {
+    /// Which of two is told.
+    pub(super) fn or(self, later: DebuggerHit) -> DebuggerHit {
+        match (self.change, later.change) {
+            (Change::Changed, Change::Unchanged | Change::Unknown) => later,
+            (Change::Changed, Change::Changed) | (Change::Unchanged | Change::Unknown, _) => self,
+        }
+    }
 }
 
 /// Whether watched bytes are what they were when last looked at.

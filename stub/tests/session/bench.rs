@@ -189,9 +189,11 @@ impl Bench {
     /// The machine stops.
     pub fn stop(&mut self, cause: Cause<'_>) -> Vec<String> {
         let live = self.arbiter.suspend(CPU, &mut self.machine);
-        let exceptions;
-        let cause = if let Cause::Debug([exception]) = cause {
-            exceptions = [self.arbiter.exception(CPU, exception.status, live, exception.rip)];
+        let exceptions: Vec<_>;
+        let cause = if let Cause::Debug(came) = cause {
+            let came = came.iter();
+            exceptions =
+                came.map(|one| self.arbiter.exception(CPU, one.status, live, one.rip)).collect();
             Cause::Debug(&exceptions)
         } else {
             cause
@@ -206,11 +208,21 @@ impl Bench {
 
     /// A #DB with these bits set in DR6.
     pub fn debug_exception(&mut self, bits: u32) -> Vec<String> {
-        let status = Dr6::from_bits(Dr6::RESET.bits() | bits);
-        // What was live is filled in at the stop.
+        self.debug_exceptions(&[bits])
+    }
+
+    /// A #DB for each of these, put off to be told together.
+    pub fn debug_exceptions(&mut self, bits: &[u32]) -> Vec<String> {
         let rip = self.machine.registers.core.rip as usize;
-        let exception = DebugException { status, live: Bank::RESET, plan: PlanId::NONE, rip };
-        self.stop(Cause::Debug(&[exception]))
+        let exceptions: Vec<_> = bits
+            .iter()
+            .map(|bits| {
+                let status = Dr6::from_bits(Dr6::RESET.bits() | bits);
+                // What was live is filled in at the stop.
+                DebugException { status, live: Bank::RESET, plan: PlanId::NONE, rip }
+            })
+            .collect();
+        self.stop(Cause::Debug(&exceptions))
     }
 
     /// A page fault.

@@ -77,6 +77,19 @@ fn a_read_watchpoint_stops_for_reads_and_not_for_writes() {
 }
 
 #[test]
+fn a_read_is_told_though_it_was_put_off_together_with_a_write_beside_it() {
+    for order in [[0, 8], [8, 0]] {
+        let mut bench = Bench::attached(2, 0);
+        assert_eq!(bench.ask(&format!("Z3,{WRITABLE:x},10")), "OK");
+        bench.resume("vCont;c");
+        bench.machine.at(WRITABLE + 8)[0] ^= 0xFF;
+        let bits = order.map(|offset| bench.bit_of(WRITABLE + offset));
+        let told = bench.debug_exceptions(&bits);
+        assert_eq!(told, [format!("T05thread:p01.01;rwatch:{WRITABLE:x};")], "{order:?}");
+    }
+}
+
+#[test]
 fn an_access_and_a_read_watchpoint_on_the_same_bytes_come_and_go_by_themselves() {
     let mut bench = Bench::attached(2, 0);
     let address = WRITABLE;
