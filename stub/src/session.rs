@@ -33,7 +33,7 @@ use crate::packet;
 use crate::stop::{self, Reason, StopText};
 use crate::target::monitor::Command;
 use crate::target::{Action, Debugger, EVERYTHING, Firmware, Machine};
-use crate::watch::Report;
+use crate::watch::{self, Report};
 use client::{Client, Phase};
 
 pub use crate::stop::{Cause, Fault};
@@ -87,8 +87,9 @@ pub struct Session<const PACKET: usize, const QUEUE: usize> {
     stop: Stop,
     /// What the target was told to do when it last ran.
     running: Action,
-    /// Hits of the last stop that one stop reply could not tell.
-    untold: Deque<Report, 8>,
+    /// Hits of the last stop that one stop reply could not tell: of all that the client asked for,
+    /// if it comes to that.
+    untold: Deque<Report, { watch::CAPACITY }>,
     /// What arrived while the target was running and has not been acted on.
     overheard: Overheard,
 }

@@ -20,7 +20,7 @@ use crate::machine::Memory;
 
 /// How many requests of the client can be remembered; more than registers, because several may
 /// share one and held ones still have their place.
-const CAPACITY: usize = 16;
+pub(crate) const CAPACITY: usize = 16;
 
 /// The kind of a request, numbered as in the packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

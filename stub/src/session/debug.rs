@@ -107,21 +107,10 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             watches.report(hit.handle, hit.window, access, was_hit)
         });
         let told = reports.next()?;
-        for report in reports {
-            // gdb looks at every watchpoint whose region the address lies in; the reply for a
-            // breakpoint has no address.
-            let covers = |told: &Report| {
-                told.kind != Kind::Execute
-                    && arbiter
-                        .get(report.handle)
-                        .is_some_and(|claim| claim.request().region.contains(told.address))
-            };
-            if !covers(&told) && !self.untold.iter().any(covers) {
-                // The address of each lies in a window of its own: there are four of them, or,
-                // if exceptions were put off over a switch, those of two tasks.
-                let pushed = self.untold.push_back(report);
-                debug_assert!(pushed.is_ok(), "more windows than slots");
-            }
+        for report in reports.filter(|report| !covers(arbiter, &told, report)) {
+            // Also if another that waits covers it: who knows whether that will be told.
+            let pushed = self.untold.push_back(report);
+            debug_assert!(pushed.is_ok(), "more claims than the client can ask for");
         }
         Some(told)
     }
@@ -154,6 +143,17 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             Overheard::Packet => self.visit(arbiter, machine),
         }
     }
+}
+
+/// Whether the client hears of one hit with another that it is told. gdb looks at every watchpoint
+/// whose region the address lies in; the reply for a breakpoint has no address.
+pub(super) fn covers<const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
+    arbiter: &Arbiter<CLAIMS, CPUS, TASKS>,
+    told: &Report,
+    other: &Report,
+) -> bool {
+    let claim = arbiter.get(other.handle).filter(|_| told.kind != Kind::Execute);
+    claim.is_some_and(|claim| claim.request().region.contains(told.address))
 }
 
 /// Whether the exception came from an INT1 just executed.

@@ -5,6 +5,7 @@ use core::fmt::Write;
 use heapless::String;
 
 use super::client::Phase;
+use super::debug::covers;
 use super::{Cause, Next, Overheard, Session, Stop, console, dialogue};
 use crate::arbiter::Arbiter;
 use crate::stop::{self, Reason, StopText};
@@ -182,6 +183,7 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         while let Some(report) = self.untold.pop_front() {
             let live = arbiter.get(report.handle).is_some_and(|claim| !claim.is_held());
             if live && self.debugger.watches.is_wanted(report.handle) {
+                self.untold.retain(|other| !covers(arbiter, &report, other));
                 return Some(report);
             }
         }

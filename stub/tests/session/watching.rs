@@ -130,6 +130,28 @@ fn a_hit_that_waits_to_be_told_is_dropped_with_its_watchpoint() {
 }
 
 #[test]
+fn a_hit_is_not_lost_with_another_that_was_to_tell_it() {
+    let stop = |address: usize| [format!("T05thread:p01.01;watch:{address:x};")];
+    let (first, second) = (WRITABLE, WRITABLE + 64);
+    for is_deleted in [false, true] {
+        let mut bench = Bench::attached(4, 0);
+        // The third has the window of the second, and one more.
+        for (address, length) in [(first, 8), (second, 8), (second, 16)] {
+            assert_eq!(bench.ask(&format!("Z2,{address:x},{length:x}")), "OK");
+        }
+        bench.resume("vCont;c");
+        let hits = bench.bit_of(first) | bench.bit_of(second);
+        assert_eq!(bench.debug_exception(hits), stop(first));
+        if is_deleted {
+            assert_eq!(bench.ask(&format!("z2,{second:x},8")), "OK");
+        }
+        assert_eq!(bench.send("vCont;c"), stop(second), "{is_deleted}");
+        // One address for both.
+        bench.resume("vCont;c");
+    }
+}
+
+#[test]
 fn a_guard_that_stops_is_named_on_the_console_and_the_client_survives_it() {
     let mut bench = Bench::attached(2, 1);
     let region = Region::new(WRITABLE, 8).expect("a region");
