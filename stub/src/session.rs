@@ -24,8 +24,7 @@ mod client;
 mod debug;
 mod dialogue;
 mod run;
-
-use heapless::Deque;
+mod untold;
 
 use crate::arbiter::Arbiter;
 use crate::link::{Link, Received};
@@ -33,8 +32,8 @@ use crate::packet;
 use crate::stop::{self, Reason, StopText};
 use crate::target::monitor::Command;
 use crate::target::{Action, Debugger, EVERYTHING, Firmware, Machine};
-use crate::watch::{self, Report};
 use client::{Client, Phase};
+use untold::Untold;
 
 pub use crate::stop::{Cause, Fault};
 pub use run::{Go, Motion, ResumeFlag};
@@ -87,9 +86,8 @@ pub struct Session<const PACKET: usize, const QUEUE: usize> {
     stop: Stop,
     /// What the target was told to do when it last ran.
     running: Action,
-    /// Hits of the last stop that one stop reply could not tell: of all that the client asked for,
-    /// if it comes to that.
-    untold: Deque<Report, { watch::CAPACITY }>,
+    /// Hits that one stop reply could not tell.
+    untold: Untold,
     /// What arrived while the target was running and has not been acted on.
     overheard: Overheard,
 }
@@ -116,7 +114,7 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
                 reported: None,
             },
             running: Action::Continue,
-            untold: Deque::new(),
+            untold: Untold::new(),
             overheard: Overheard::Nothing,
         }
     }
@@ -147,6 +145,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         machine: &mut M,
         cause: Cause<'_>,
     ) -> Next {
+        if let Ok(place) = machine.program_counter(machine.cpu()) {
+            self.untold.come_to(place);
+        }
         match cause {
             Cause::Debug(exceptions) => self.debug_exception(arbiter, machine, exceptions),
             Cause::Breakpoint => self.breakpoint(arbiter, machine),

@@ -3,15 +3,16 @@
 //! One exception may carry several causes: two windows, a window and a finished step. Every
 //! system owner has been told (by [`Arbiter::deliver`]) before it is decided here whether to
 //! stop. One stop reply tells gdb one address; hits that it does not cover are told one by one
-//! at the next resumes, before the target really runs.
+//! before the target really runs on from there (`untold`).
 
+use super::untold::covers;
 use super::{Next, Overheard, Session};
 use crate::arbiter::Arbiter;
 use crate::dr::{Condition, Dr6};
 use crate::hit::{Change, DebugException, Delivery, attribute};
 use crate::stop::{self, Cause, Reason};
 use crate::target::{Action, Machine};
-use crate::watch::{Access, Kind, Report};
+use crate::watch::{Access, Report};
 
 /// The opcode of INT1, which raises #DB without setting a bit in DR6.
 const INT1: u8 = 0xF1;
@@ -86,6 +87,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         // gdb does not adjust the program counter for a stub that says `swbreak`.
         let is_patched = self.debugger.patches.contains(address)
             && machine.set_program_counter(cpu, address).is_ok();
+        if is_patched {
+            self.untold.come_to(address);
+        }
         let reason = if is_patched { Reason::SoftwareBreakpoint } else { Reason::Trapped };
         self.enter(arbiter, machine, reason, stop::by(reason, &Cause::Breakpoint))
     }
@@ -96,7 +100,6 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         arbiter: &Arbiter<CLAIMS, CPUS, TASKS>,
         delivery: &Delivery<CLAIMS>,
     ) -> Option<Report> {
-        self.untold.clear();
         let watches = &self.debugger.watches;
         let mut reports = delivery.debugger.iter().filter_map(|hit| {
             let access = match hit.change {
@@ -107,11 +110,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             watches.report(hit.handle, hit.window, access, was_hit)
         });
         let told = reports.next()?;
-        for report in reports.filter(|report| !covers(arbiter, &told, report)) {
-            // Also if another that waits covers it: who knows whether that will be told.
-            let pushed = self.untold.push_back(report);
-            debug_assert!(pushed.is_ok(), "more claims than the client can ask for");
-        }
+        // Also if another that waits covers it: who knows whether that will be told.
+        let waiting = reports.filter(|report| !covers(arbiter, &told, report));
+        self.untold.wait(self.stop.program_counter, waiting);
         Some(told)
     }
 
@@ -143,17 +144,6 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             Overheard::Packet => self.visit(arbiter, machine),
         }
     }
-}
-
-/// Whether the client hears of one hit with another that it is told. gdb looks at every watchpoint
-/// whose region the address lies in; the reply for a breakpoint has no address.
-pub(super) fn covers<const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
-    arbiter: &Arbiter<CLAIMS, CPUS, TASKS>,
-    told: &Report,
-    other: &Report,
-) -> bool {
-    let claim = arbiter.get(other.handle).filter(|_| told.kind != Kind::Execute);
-    claim.is_some_and(|claim| claim.request().region.contains(told.address))
 }
 
 /// Whether the exception came from an INT1 just executed.

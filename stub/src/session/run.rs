@@ -5,12 +5,10 @@ use core::fmt::Write;
 use heapless::String;
 
 use super::client::Phase;
-use super::debug::covers;
 use super::{Cause, Next, Overheard, Session, Stop, console, dialogue};
 use crate::arbiter::Arbiter;
 use crate::stop::{self, Reason, StopText};
 use crate::target::{Action, Debuggee, Machine, thread_of};
-use crate::watch::Report;
 
 /// What one CPU does when it leaves the stub.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,9 +156,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             let reason = Reason::Interrupted;
             return self.enter(arbiter, machine, reason, stop::by(reason, &Cause::Interrupt));
         }
-        let here = machine.program_counter(machine.cpu()) == Ok(self.stop.program_counter);
-        // Moved elsewhere, to call a function for instance, the client waits for something else.
-        if let Some(report) = here.then(|| self.next_untold(arbiter)).flatten() {
+        let place = machine.program_counter(machine.cpu()).ok();
+        let watches = &self.debugger.watches;
+        if let Some(report) = place.and_then(|place| self.untold.next(place, arbiter, watches)) {
             let reason = Reason::Watch(report);
             return self.enter(arbiter, machine, reason, stop::by_trap(reason));
         }
@@ -173,21 +171,6 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
         arbiter.refresh_snapshots(machine);
         self.running = action;
         self.go(arbiter, machine)
-    }
-
-    /// A hit that the last stop reply could not tell, if the client still wants to know.
-    fn next_untold<const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
-        &mut self,
-        arbiter: &Arbiter<CLAIMS, CPUS, TASKS>,
-    ) -> Option<Report> {
-        while let Some(report) = self.untold.pop_front() {
-            let live = arbiter.get(report.handle).is_some_and(|claim| !claim.is_held());
-            if live && self.debugger.watches.is_wanted(report.handle) {
-                self.untold.retain(|other| !covers(arbiter, &report, other));
-                return Some(report);
-            }
-        }
-        None
     }
 
     /// Lets the target do what it was last told to do.

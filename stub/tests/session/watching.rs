@@ -3,7 +3,7 @@
 use tetrarch::arbiter::{Condition, Owner, Region, Request, Verdict};
 use tetrarch::bank::DebugWrite;
 use tetrarch::dr::{Dr7, Length, Slot};
-use tetrarch::session::{Motion, Next, ResumeFlag};
+use tetrarch::session::{Cause, Motion, Next, ResumeFlag};
 
 use crate::bench::{BASE, Bench, CPU, STEP, WRITABLE, console, go};
 
@@ -127,6 +127,39 @@ fn a_hit_that_waits_to_be_told_is_dropped_with_its_watchpoint() {
     bench.debug_exception(0b11);
     assert_eq!(bench.ask(&format!("z2,{second:x},8")), "OK");
     bench.resume("vCont;c");
+}
+
+#[test]
+fn a_hit_that_waits_is_told_where_it_came_and_nowhere_else() {
+    let stop = |address: usize| [format!("T05thread:p01.01;watch:{address:x};")];
+    let (first, second) = (WRITABLE, WRITABLE + 64);
+    for is_put_back in [true, false] {
+        let mut bench = Bench::attached(2, 0);
+        for address in [first, second] {
+            assert_eq!(bench.ask(&format!("Z2,{address:x},8")), "OK");
+        }
+        bench.resume("vCont;c");
+        assert_eq!(bench.debug_exception(0b11), stop(first));
+        let place = bench.machine.registers.core.rip;
+        // It calls a function, which comes to its end at an INT3; then to another.
+        for call in [place + 0x100, place + 0x200] {
+            bench.machine.registers.core.rip = call;
+            bench.resume("vCont;c");
+            bench.machine.registers.core.rip += 0x10;
+            assert_eq!(bench.stop(Cause::Breakpoint), ["T05thread:p01.01;"]);
+        }
+        if is_put_back {
+            bench.machine.registers.core.rip = place;
+            assert_eq!(bench.send("vCont;c"), stop(second));
+        }
+        bench.resume("vCont;c");
+        // It comes by elsewhere, and then there, by itself.
+        for came in [place + 0x500, place] {
+            bench.machine.registers.core.rip = came;
+            assert_eq!(bench.stop(Cause::Breakpoint), ["T05thread:p01.01;"]);
+            bench.resume("vCont;c");
+        }
+    }
 }
 
 #[test]
