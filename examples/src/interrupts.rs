@@ -14,6 +14,9 @@ use crate::port;
 pub const TIMER_VECTOR: u8 = FIRST_VECTOR;
 /// Vector of the first serial port's interrupt, for tetrarch.
 pub const SERIAL_VECTOR: u8 = FIRST_VECTOR + 4;
+/// Vector that a local APIC delivers when an interrupt went away. Its low four bits are ones in
+/// the oldest of them, whatever is written.
+pub(crate) const APIC_SPURIOUS_VECTOR: u8 = 0xFF;
 
 const FIRST_VECTOR: u8 = 32;
 const SPURIOUS_VECTOR: u8 = FIRST_VECTOR + 7;
@@ -79,7 +82,8 @@ struct TablePointer {
 
 struct Table(UnsafeCell<[Gate; 256]>);
 
-// SAFETY: one CPU runs these images; the table is written by `set_handler` only.
+// SAFETY: the table is written by `set_gate` only, which the processor that booted calls; the
+// others read it, when an exception is delivered.
 unsafe impl Sync for Table {}
 
 static TABLE: Table = Table(UnsafeCell::new([Gate::MISSING; 256]));
@@ -89,6 +93,7 @@ static TABLE: Table = Table(UnsafeCell::new([Gate::MISSING; 256]));
 pub(crate) fn start() {
     set_handler(TIMER_VECTOR, timer_interrupt);
     set_handler(SPURIOUS_VECTOR, spurious_interrupt);
+    set_handler(APIC_SPURIOUS_VECTOR, spurious_interrupt);
     let pointer =
         TablePointer { limit: size_of::<[Gate; 256]>() as u16 - 1, base: TABLE.0.get() as u64 };
     // SAFETY: the table lives for ever and its gates are valid or marked missing.
@@ -175,7 +180,8 @@ unsafe extern "C" fn timer_interrupt() {
     )
 }
 
-/// Line 7 of the controller fires when a request went away: nothing to do or acknowledge.
+/// Line 7 of the controller, and a vector of each local APIC, fires when a request went away:
+/// nothing to do or acknowledge.
 #[unsafe(naked)]
 unsafe extern "C" fn spurious_interrupt() {
     naked_asm!("iretq")

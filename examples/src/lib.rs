@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | `image.ld` | lays the image out, one page for each watched variable |
 //! | [`boot`] | from the loader's 32-bit entry point to 64-bit Rust code |
-//! | [`paging`] | makes code read-only and one page unmapped |
+//! | [`paging`] | makes code read-only and one page unmapped; maps devices |
 //! | [`arguments`] | the command line (`-append`) |
 //! | [`interrupts`] | an IDT, the 8259 and a periodic timer |
 //! | [`serial`] | a serial port, polled |
@@ -16,6 +16,7 @@
 //! Nothing here belongs to tetrarch. It stands for the firmware that one already has.
 #![no_std]
 
+pub mod apic;
 pub mod arguments;
 pub mod boot;
 pub mod exit;

@@ -1,10 +1,11 @@
-//! Makes code and constants read-only, and one page unmapped.
+//! Makes code and constants read-only, and one page unmapped; maps devices.
 //!
 //! Page 0 stays mapped: a write through a null pointer does not fault here, which is what
 //! a null guard in a debug register is for.
 
 use core::arch::asm;
 use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// One of the two tables of 4 KiB entries that [`boot`](crate::boot) filled.
 const ENTRIES: usize = 1024;
@@ -16,6 +17,17 @@ const LARGE_PAGE: u64 = 2 << 20;
 
 /// They are the fourth and fifth page of `page_tables`.
 const FIRST_TABLE: usize = 3;
+
+/// The second page of `page_tables` has an entry for each GiB; this one is the fourth's.
+const FOURTH_GIB: usize = 512 + 3;
+const GIB: usize = 1 << 30;
+
+/// Entries of 2 MiB for the fourth GiB, where devices have their registers. Several processors
+/// may map the same device at once: they write the same value.
+static DEVICES: Table = Table([const { AtomicU64::new(0) }; 512]);
+
+#[repr(C, align(4096))]
+struct Table([AtomicU64; 512]);
 
 const PAGE: usize = 4096;
 const PRESENT: u64 = 1 << 0;
@@ -59,6 +71,23 @@ pub unsafe fn show(physical: u64) -> usize {
     // SAFETY: drops the old translation, which nobody uses any more.
     unsafe { asm!("invlpg [{}]", in(reg) linear, options(nostack, preserves_flags)) };
     linear + (physical - start) as usize
+}
+
+/// Maps the page of 2 MiB with the registers of a device to itself, uncached, for good, and on
+/// all processors: they share the tables. `physical` is in the fourth GiB, which holds nothing
+/// but devices at its end, so that one page does not mix kinds of memory.
+pub fn map_device(physical: usize) {
+    assert_eq!(physical / GIB, 3, "devices are mapped in the fourth GiB only");
+    let start = (physical as u64) & !(LARGE_PAGE - 1);
+    let entry = &DEVICES.0[physical % GIB / LARGE_PAGE as usize];
+    if entry.load(Ordering::Relaxed) != 0 {
+        return;
+    }
+    let table = (&raw mut page_tables).cast::<u64>().wrapping_add(FOURTH_GIB);
+    // SAFETY: the entry is inside its table, and nothing but this line writes it. What was not
+    // present before needs no INVLPG.
+    unsafe { table.write_volatile(&raw const DEVICES as u64 | WRITABLE | PRESENT) };
+    entry.store(start | LARGE | NOT_CACHED | WRITABLE | PRESENT, Ordering::Release);
 }
 
 pub(crate) fn protect_image() {
