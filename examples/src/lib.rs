@@ -9,6 +9,8 @@
 //! | [`paging`] | makes code read-only and one page unmapped; maps devices |
 //! | [`arguments`] | the command line (`-append`) |
 //! | [`interrupts`] | an IDT, the 8259 and a periodic timer |
+//! | [`apic`] | the local APIC: messages between processors |
+//! | [`processors`] | starts the other processors |
 //! | [`serial`] | a serial port, polled |
 //! | [`log`] | defmt over the second serial port |
 //! | [`exit`] | ends QEMU with a verdict |
@@ -24,4 +26,5 @@ pub mod interrupts;
 pub mod log;
 pub mod paging;
 pub mod port;
+pub mod processors;
 pub mod serial;

@@ -80,6 +80,19 @@ pub fn unmute() {
     MUTED.fetch_sub(1, Ordering::Relaxed);
 }
 
+/// Called by a processor that begins anew after a reset: ends the frame that it was writing
+/// then, if it was. Otherwise nobody could log any more.
+pub(crate) fn give_back() {
+    let open = OPEN.load(Ordering::Relaxed);
+    if open & !FRAMES != upper_half(processor()) {
+        return;
+    }
+    // SAFETY: the frame is this processor's, and what wrote it does not run any more.
+    unsafe { &mut *FRAME.0.get() }.end_frame(send);
+    LOST.fetch_add(1, Ordering::Relaxed);
+    OPEN.store(0, Ordering::Release);
+}
+
 #[defmt::global_logger]
 struct Logger;
 
