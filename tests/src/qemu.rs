@@ -106,7 +106,7 @@ impl Boot {
         self
     }
 
-    /// The number of CPUs.
+    /// The number of CPUs. The image is told if it is more than one: `cpus=N`.
     #[must_use]
     pub fn cpus(mut self, count: u8) -> Self {
         self.cpus = count;
@@ -135,17 +135,19 @@ impl Boot {
     }
 
     /// Starts QEMU, and returns when the image can be attached to.
-    pub fn start(self) -> Result<Qemu> {
+    pub fn start(mut self) -> Result<Qemu> {
         let directory = tempfile::Builder::new().prefix("tetrarch-").tempdir()?;
         let log_path = directory.path().join("log");
         let monitor_path = directory.path().join("monitor");
         let error_path = directory.path().join("error");
         let log_listener = UnixListener::bind(&log_path)?;
 
-        let mut command = machine();
+        let mut command = machine(self.cpus);
+        if self.cpus > 1 {
+            self.arguments.push(format!("cpus={}", self.cpus));
+        }
         command
             .args(self.options)
-            .args(["-smp", &self.cpus.to_string()])
             .arg("-kernel")
             .arg(self.image.path())
             .args(["-append", &self.arguments.join(" ")])
@@ -227,11 +229,14 @@ impl Serial {
     }
 }
 
-/// QEMU with nothing in it: the options that all images run under.
-pub(crate) fn machine() -> Command {
+/// QEMU with nothing in it: the options that all images run under. Each CPU has a thread of its
+/// own, so that they interleave in all the ways that real ones do.
+pub(crate) fn machine(cpus: u8) -> Command {
+    let accelerator = if cpus > 1 { "tcg,thread=multi" } else { "tcg" };
     let mut command = child::bound(PROGRAM);
     command
-        .args(["-nodefaults", "-display", "none", "-accel", "tcg", "-cpu", "max", "-m", "64"])
+        .args(["-nodefaults", "-display", "none", "-cpu", "max", "-m", "64"])
+        .args(["-accel", accelerator, "-smp", &cpus.to_string()])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
     command
 }

@@ -27,7 +27,7 @@ impl Report {
     /// Runs the image in QEMU until it says that it is done.
     pub fn from_qemu() -> Result<Self> {
         let image = Image::build(IMAGE)?;
-        let mut command = qemu::machine();
+        let mut command = qemu::machine(1);
         command.arg("-no-reboot").arg("-kernel").arg(image.path());
         // The log goes nowhere.
         command.args(["-serial", "stdio", "-serial", "null"]);

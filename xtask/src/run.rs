@@ -21,8 +21,8 @@ pub struct Options {
     /// Where gdb's serial port comes out: unix:PATH, tcp:HOST:PORT or pty
     #[arg(long, default_value = "tcp:127.0.0.1:1234")]
     serial: Port,
-    /// The number of CPUs; the images use the first one only, so far
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    /// The number of CPUs, of which the image is told: cpus=N
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     smp: u8,
     /// Write the image's log to this file and not to the terminal
     #[arg(long, value_name = "FILE")]
