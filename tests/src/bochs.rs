@@ -38,18 +38,26 @@ const LINES_SHOWN: usize = 40;
 pub struct Boot {
     image: Image,
     arguments: Vec<String>,
+    cpus: u8,
 }
 
 impl Boot {
-    /// Builds the image if need be. No arguments.
+    /// Builds the image if need be. One CPU, no arguments.
     pub fn new(name: &str) -> Result<Self> {
-        Ok(Self { image: Image::build(name)?, arguments: Vec::new() })
+        Ok(Self { image: Image::build(name)?, arguments: Vec::new(), cpus: 1 })
     }
 
     /// Adds a word to the image's command line.
     #[must_use]
     pub fn argument(mut self, word: impl Into<String>) -> Self {
         self.arguments.push(word.into());
+        self
+    }
+
+    /// The number of CPUs. The image is told if it is more than one: `cpus=N`.
+    #[must_use]
+    pub fn cpus(mut self, count: u8) -> Self {
+        self.cpus = count;
         self
     }
 
@@ -80,12 +88,15 @@ impl Boot {
         bochs.serial.read_lines(is_last).with_context(|| bochs.evidence())
     }
 
-    fn power_on(self) -> Result<Bochs> {
+    fn power_on(mut self) -> Result<Bochs> {
+        if self.cpus > 1 {
+            self.arguments.push(format!("cpus={}", self.cpus));
+        }
         let directory = tempfile::Builder::new().prefix("tetrarch-").tempdir()?;
         let path = directory.path();
         let disc = iso::write(path, &self.image, &self.arguments)?;
         let (serial, log) = (Line::new()?, Line::new()?);
-        fs::write(path.join("bochsrc"), settings(&disc, [&serial, &log]))?;
+        fs::write(path.join("bochsrc"), settings(&disc, self.cpus, [&serial, &log]))?;
         fs::write(path.join("commands"), "continue\n")?;
         let screen = Line::new()?;
         screen.ignore()?;
@@ -114,7 +125,7 @@ impl Boot {
 /// The configuration. `ips` is how many instructions make a second of the machine's: it sets
 /// how fast its serial ports and its timer are, and not how fast it runs. With fewer, what gdb
 /// says would overrun a port's FIFO before the stub has looked at the first byte.
-fn settings(disc: &Path, [serial, log]: [&Line; 2]) -> String {
+fn settings(disc: &Path, cpus: u8, [serial, log]: [&Line; 2]) -> String {
     let (disc, serial, log) = (disc.display(), serial.device(), log.device());
     format!(
         "config_interface: textconfig\n\
@@ -122,7 +133,7 @@ fn settings(disc: &Path, [serial, log]: [&Line; 2]) -> String {
          plugin_ctrl: voodoo=false\n\
          romimage: file={BIOS}\n\
          vgaromimage: file={VGA_BIOS}\n\
-         cpu: model=corei7_skylake_x, count=1, ips=50000000, reset_on_triple_fault=0\n\
+         cpu: model=corei7_skylake_x, count={cpus}, ips=50000000, reset_on_triple_fault=0\n\
          megs: 128\n\
          clock: sync=none, time0=local\n\
          ata0-master: type=cdrom, path={disc}, status=inserted\n\
