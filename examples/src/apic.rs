@@ -111,6 +111,15 @@ pub unsafe fn send_startup(apic_id: u32, page: u8) {
     send(apic_id, DeliveryMode::StartUp, page);
 }
 
+/// Interrupts a processor by an NMI; it may be the one that executes the call.
+///
+/// # Safety
+///
+/// The processor's IDT has a handler for it.
+pub unsafe fn send_nmi(apic_id: u32) {
+    send(apic_id, DeliveryMode::NMI, 0);
+}
+
 fn send(apic_id: u32, mode: DeliveryMode, vector: u8) {
     let command = ASSERT | (mode as u32) << 8 | u32::from(vector);
     // What the receiver shall find in memory is written before.

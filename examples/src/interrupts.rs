@@ -74,10 +74,13 @@ impl Gate {
     }
 }
 
+/// What IDTR holds.
 #[repr(C, packed)]
-struct TablePointer {
-    limit: u16,
-    base: u64,
+pub struct TablePointer {
+    /// Offset of the table's last byte.
+    pub limit: u16,
+    /// Linear address of its first.
+    pub base: u64,
 }
 
 struct Table(UnsafeCell<[Gate; 256]>);
@@ -94,10 +97,8 @@ pub(crate) fn start() {
     set_handler(TIMER_VECTOR, timer_interrupt);
     set_handler(SPURIOUS_VECTOR, spurious_interrupt);
     set_handler(APIC_SPURIOUS_VECTOR, spurious_interrupt);
-    let pointer =
-        TablePointer { limit: size_of::<[Gate; 256]>() as u16 - 1, base: TABLE.0.get() as u64 };
-    // SAFETY: the table lives for ever and its gates are valid or marked missing.
-    unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(nostack, preserves_flags)) };
+    let limit = size_of::<[Gate; 256]>() as u16 - 1;
+    load_table(TablePointer { limit, base: TABLE.0.get() as u64 });
 
     let [low, high] = TIMER_DIVISOR.to_le_bytes();
     for (device, value) in [
@@ -118,6 +119,26 @@ pub(crate) fn start() {
         // SAFETY: the interrupt controllers and the timer are this module's own.
         unsafe { port::write(device, value) };
     }
+}
+
+/// Loads a table in which the NMI alone has a handler, and gives the one that was loaded.
+pub fn load_table_for_nmi(handler: unsafe extern "C" fn()) -> TablePointer {
+    const NMI: usize = 2;
+    static TABLE: Table = Table(UnsafeCell::new([Gate::MISSING; 256]));
+    let gate = TABLE.0.get().cast::<Gate>().wrapping_add(NMI);
+    // SAFETY: the index is inside the table, and nothing holds a reference.
+    unsafe { gate.write_volatile(Gate::new(handler as usize)) };
+    let mut before = TablePointer { limit: 0, base: 0 };
+    // SAFETY: SIDT writes the ten bytes that it is given.
+    unsafe { asm!("sidt [{}]", in(reg) &raw mut before, options(nostack, preserves_flags)) };
+    load_table(TablePointer { limit: 16 * (NMI as u16 + 1) - 1, base: TABLE.0.get() as u64 });
+    before
+}
+
+/// Loads a table, on the processor that executes the call.
+pub fn load_table(pointer: TablePointer) {
+    // SAFETY: the table lives for ever and its gates are valid or marked missing.
+    unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(nostack, preserves_flags)) };
 }
 
 /// Has `vector` handled by `handler`, which ends with IRET and saves what it uses.

@@ -13,6 +13,7 @@
 //! | [`processors`] | starts the other processors |
 //! | [`serial`] | a serial port, polled |
 //! | [`log`] | defmt over the second serial port |
+//! | [`processors`] | starts the other processors |
 //! | [`exit`] | ends QEMU with a verdict |
 //!
 //! Nothing here belongs to tetrarch. It stands for the firmware that one already has.

@@ -149,6 +149,12 @@ impl Dr6 {
         self.0 & (1 << 14) != 0
     }
 
+    /// The same, but for BS.
+    #[must_use]
+    pub const fn without_single_step(self) -> Dr6 {
+        Dr6(self.0 & !(1 << 14))
+    }
+
     /// BT: a task switch to a TSS with its T bit set.
     pub const fn task_switch(self) -> bool {
         self.0 & (1 << 15) != 0

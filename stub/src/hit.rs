@@ -10,7 +10,7 @@ use heapless::Vec;
 
 pub use crate::arbiter::Hit;
 use crate::arbiter::{
-    Arbiter, Claim, CpuId, Handle, Owner, PlanId, Region, Request, Snapshot, Verdict, Window,
+    Arbiter, Claim, Cpu, CpuId, Handle, Owner, PlanId, Region, Request, Snapshot, Window,
 };
 use crate::bank::Bank;
 use crate::dr::{Dr6, Dr7, Slot};
@@ -18,10 +18,12 @@ use crate::event::{self, Event};
 use crate::machine::Memory;
 
 mod delivery;
+mod telling;
 #[cfg(test)]
 mod tests;
 
 pub use self::delivery::{Change, DebuggerHit, Delivery, Stopped};
+pub use self::telling::{Rest, Told};
 
 /// What there was to be seen when a debug exception came: all that is needed to tell whose hit
 /// it was, also later, when the registers hold something else.
@@ -58,25 +60,22 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     /// A debug exception on `cpu` that has just come: with DR6 as it was read, the DR7 that was
     /// live, and the saved instruction pointer.
     pub fn exception(&self, cpu: CpuId, status: Dr6, live: Dr7, rip: usize) -> DebugException {
-        let live = self.bank(cpu).under(live);
-        DebugException { status, live, plan: self.in_force(cpu), rip }
+        match self.cpu(cpu) {
+            Some(part) => part.exception(status, live, rip),
+            None => DebugException { status, live: Bank::RESET, plan: PlanId::NONE, rip },
+        }
     }
 
     /// The claims, in force on `cpu`, that a hit of this window belongs to.
     pub fn owners(&self, cpu: CpuId, window: Window) -> impl Iterator<Item = (Handle, &Claim)> {
         let plan = self.in_force(cpu);
-        self.claims().filter(move |(_, claim)| self.is_owner(claim, cpu, &window, plan))
-    }
-
-    /// Whether the claim is in force, now or under the plan that was when the window hit.
-    fn is_owner(&self, claim: &Claim, cpu: CpuId, window: &Window, plan: PlanId) -> bool {
-        let Some(state) = self.cpu(cpu) else { return false };
-        let scope = claim.request().scope;
-        let applies = [state.current().task, state.at(plan).task]
-            .into_iter()
-            .any(|task| scope.applies(cpu, task));
-        let is_stray = state.is_stray(window, plan);
-        applies && claim.is_live() && !is_stray && self.has_window(claim, window)
+        let part = self.cpu(cpu);
+        self.claims().filter(move |(_, claim)| {
+            let asks = |part: &Cpu<_, _, _>| {
+                part.asks_for(cpu, claim.request(), &window, plan) && !part.is_stray(&window, plan)
+            };
+            claim.is_live() && part.is_some_and(asks)
+        })
     }
 
     /// Tells every owner of every slot that hit, counts, and brings the snapshots of the
@@ -91,33 +90,28 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         exceptions: &[DebugException],
         memory: &mut impl Memory,
     ) -> Delivery<CLAIMS> {
-        let mut delivery = Delivery {
-            windows: Vec::new(),
-            stops: Vec::new(),
-            further_stops: 0,
-            debugger: Vec::new(),
-        };
+        let part = self.cpu_mut(cpu);
+        let told = part.map_or(Told::NOTHING, |part| part.tell(cpu, exceptions, memory));
+        self.conclude(cpu, exceptions, &told, memory)
+    }
+
+    /// The rest, where the CPU has [told](Cpu::tell) the system owners by itself: it must have
+    /// given its part back since.
+    pub fn conclude(
+        &mut self,
+        cpu: CpuId,
+        exceptions: &[DebugException],
+        told: &Told,
+        memory: &mut impl Memory,
+    ) -> Delivery<CLAIMS> {
+        self.collect_reports(cpu);
+        let Told { windows, stops, further_stops, .. } = told.clone();
+        let mut delivery = Delivery { windows, stops, further_stops, debugger: Vec::new() };
         // By handle, because counting the hits changes the claims.
-        let mut system: Vec<Handle, CLAIMS> = Vec::new();
-        let mut debugger: Vec<Handle, CLAIMS> = Vec::new();
-        for (handle, claim) in self.claims() {
-            let pushed = match claim.request().owner {
-                Owner::System(_) => system.push(handle),
-                Owner::Debugger => debugger.push(handle),
-            };
-            debug_assert!(pushed.is_ok(), "more claims than places");
-        }
-        for exception in exceptions {
-            let slots = attribute(exception.status, &exception.live);
-            // More than fit come only of several exceptions that were put off; the list is for
-            // saying that there were some, and owners are told all the same.
-            delivery.windows.extend(slots.take(8 - delivery.windows.len()));
-            for handle in &system {
-                self.deliver_to_system(*handle, cpu, exception, memory, &mut delivery);
-            }
-        }
-        for handle in &debugger {
-            if let Some(hit) = self.deliver_to_debugger(*handle, cpu, exceptions, memory) {
+        let claims = self.claims().filter(|(_, claim)| claim.request().owner == Owner::Debugger);
+        let debugger: Vec<Handle, CLAIMS> = claims.map(|(handle, _)| handle).collect();
+        for handle in debugger {
+            if let Some(hit) = self.deliver_to_debugger(handle, cpu, exceptions, memory) {
                 let pushed = delivery.debugger.push(hit);
                 debug_assert!(pushed.is_ok(), "more claims than places");
             }
@@ -127,61 +121,21 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
 
     /// Those of the windows that hit that belong to the claim; counts the hit, if there are any.
     fn hit(&mut self, handle: Handle, cpu: CpuId, exception: &DebugException) -> Vec<Window, 4> {
-        let mut windows = Vec::new();
-        for (_, window) in attribute(exception.status, &exception.live) {
-            let claim = self.get(handle);
-            if claim.is_some_and(|claim| self.is_owner(claim, cpu, &window, exception.plan)) {
-                let pushed = windows.push(window);
-                debug_assert!(pushed.is_ok(), "a fifth slot");
+        let claim = self.get(handle).filter(|claim| claim.is_live());
+        let windows = match (self.cpu(cpu), claim) {
+            (Some(part), Some(claim)) => {
+                let is_own =
+                    |one: &Window| part.asks_for(cpu, claim.request(), one, exception.plan);
+                part.wanted_hits(exception).into_iter().filter(is_own).collect()
             }
-        }
+            (None, _) | (_, None) => Vec::new(),
+        };
         if let (Some(window), Some(claim)) = (windows.first(), self.get(handle)) {
             let (request, rip) = (claim.request(), exception.rip);
             event::emit(&Event::Hit { handle, request, window, cpu, rip });
             self.count_hit(cpu, handle);
         }
         windows
-    }
-
-    fn deliver_to_system(
-        &mut self,
-        handle: Handle,
-        cpu: CpuId,
-        exception: &DebugException,
-        memory: &mut impl Memory,
-        delivery: &mut Delivery<CLAIMS>,
-    ) {
-        let windows = self.hit(handle, cpu, exception);
-        let (Some(first), Some(claim)) = (windows.first(), self.table.get_mut(handle)) else {
-            return;
-        };
-        let Request { owner: Owner::System(owner), region, condition, .. } = *claim.request()
-        else {
-            return;
-        };
-        let old = *claim.snapshot();
-        let new = Snapshot::take(&region, condition, memory);
-        for window in &windows {
-            claim.snapshot.renew(&region, window, &new);
-        }
-        let verdict = claim.handler()(&Hit {
-            handle,
-            owner,
-            region,
-            condition,
-            windows: &windows,
-            cpu,
-            rip: exception.rip,
-            hits: claim.hits(),
-            old: old.bytes(),
-            new: new.bytes(),
-        });
-        let stopped = Stopped { handle, owner, region, condition, window: *first };
-        match verdict {
-            Verdict::Continue => {}
-            Verdict::Stop if delivery.stops.push(stopped).is_ok() => {}
-            Verdict::Stop => delivery.further_stops += 1,
-        }
     }
 
     /// All exceptions together: the bytes are looked at after the last of them, and which access
@@ -214,19 +168,16 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
 
     /// Looks at the region of one claim, usually right after it was made.
     pub fn remember(&mut self, handle: Handle, memory: &mut impl Memory) {
-        if let Some(claim) = self.table.get_mut(handle) {
-            claim.snapshot =
-                Snapshot::take(&claim.request().region, claim.request().condition, memory);
-        }
+        let Some(claim) = self.get(handle) else { return };
+        let snapshot = Snapshot::take(&claim.request().region, claim.request().condition, memory);
+        self.set_snapshot(handle, snapshot);
     }
 
     /// Looks at the regions of all claims: due at every resume, when the debugger may have
     /// written to memory.
     pub fn refresh_snapshots(&mut self, memory: &mut impl Memory) {
-        for (_, claim) in self.table.iter_mut() {
-            claim.snapshot =
-                Snapshot::take(&claim.request().region, claim.request().condition, memory);
-        }
+        let handles: Vec<Handle, CLAIMS> = self.claims().map(|(handle, _)| handle).collect();
+        handles.into_iter().for_each(|handle| self.remember(handle, memory));
     }
 }
 

@@ -44,7 +44,8 @@
 //! | 9 | [`machine`] | what hardware must implement |
 //! | 13 | [`hit`] | whose hit it was |
 //!
-//! Steps 10 to 12 are hardware and live in `tetrarch-x86`. Beside the path are [`register_file`]
+//! Steps 10 to 12 are hardware and live in `tetrarch-x86`. Beside the path are [`rendezvous`]
+//! (how several CPUs meet: who leads, and whose state may be touched by whom), [`register_file`]
 //! and [`x86_64`] (what registers there are and how gdb is told), [`stop`] (why the machine
 //! stopped), and [`event`] (what is logged with the feature `defmt`).
 //!
@@ -81,6 +82,7 @@ pub mod machine;
 pub mod packet;
 pub mod patch;
 pub mod register_file;
+pub mod rendezvous;
 pub mod session;
 pub mod stop;
 pub mod target;

@@ -23,16 +23,18 @@ mod answer;
 mod client;
 mod debug;
 mod dialogue;
+mod places;
 mod run;
 mod untold;
 
-use crate::arbiter::Arbiter;
+use crate::arbiter::{Arbiter, CpuId};
 use crate::link::{Link, Received};
 use crate::packet;
 use crate::stop::{self, Reason, StopText};
 use crate::target::monitor::Command;
-use crate::target::{Action, Debugger, EVERYTHING, Firmware, Machine};
+use crate::target::{Actions, Debugger, EVERYTHING, Firmware, Machine};
 use client::{Client, Phase};
+use places::Place;
 use untold::Untold;
 
 pub use crate::stop::{Cause, Fault};
@@ -44,7 +46,8 @@ pub use run::{Go, Motion, ResumeFlag};
 pub enum Next {
     /// Stay stopped: send what [`Session::next_byte`] gives, and hand over what arrives.
     Stay,
-    /// Send what is left, arm the registers ([`Arbiter::resume`]), and let the target run.
+    /// Send what is left, arm the registers ([`Arbiter::resume`]), and let the target run: the
+    /// CPU that runs the stub as is said here, each other one as [`Session::order`] says.
     Run(Go),
     /// Send what is left, and reset the machine.
     Reset,
@@ -64,11 +67,10 @@ pub enum Overheard {
 
 /// The last stop, for as long as the machine is stopped.
 struct Stop {
+    /// Whose it is.
+    cpu: CpuId,
     reason: Reason,
     text: StopText,
-    program_counter: usize,
-    /// Where an execute breakpoint was reported: the instruction there may run now.
-    reported: Option<usize>,
 }
 
 /// One debugging session after the other, over one line.
@@ -76,29 +78,33 @@ struct Stop {
 /// `PACKET` is the PacketSize that gdb is told: the longest frame in bytes, 64 at least.
 /// `QUEUE` is room for replies that wait for their acknowledgement, in bytes, at least
 /// `PACKET`; `monitor` output needs a few times that.
-pub struct Session<const PACKET: usize, const QUEUE: usize> {
+pub struct Session<const PACKET: usize, const QUEUE: usize, const CPUS: usize = 1> {
     link: Link<PACKET, QUEUE>,
     /// gdbstub's packet buffer, used within one packet.
     scratch: [u8; PACKET],
     client: Client,
-    debugger: Debugger,
+    debugger: Debugger<CPUS>,
     firmware: Firmware,
     stop: Stop,
+    /// Where each CPU was when it stopped.
+    places: [Place; CPUS],
     /// What the target was told to do when it last ran.
-    running: Action,
-    /// Hits that one stop reply could not tell.
-    untold: Untold,
+    running: Actions<CPUS>,
+    /// Of each CPU, the hits that one stop reply could not tell.
+    untold: [Untold; CPUS],
     /// What arrived while the target was running and has not been acted on.
     overheard: Overheard,
 }
 
-impl<const PACKET: usize, const QUEUE: usize> Default for Session<PACKET, QUEUE> {
+impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Default
+    for Session<PACKET, QUEUE, CPUS>
+{
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
+impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET, QUEUE, CPUS> {
     /// A session that waits for its first client.
     pub const fn new() -> Self {
         Self {
@@ -107,14 +113,10 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             client: Client::new(),
             debugger: Debugger::new(),
             firmware: Firmware { commands: &[], memory_map: EVERYTHING },
-            stop: Stop {
-                reason: Reason::Interrupted,
-                text: StopText::new(),
-                program_counter: 0,
-                reported: None,
-            },
-            running: Action::Continue,
-            untold: Untold::new(),
+            stop: Stop { cpu: CpuId(0), reason: Reason::Interrupted, text: StopText::new() },
+            places: [Place::NOWHERE; CPUS],
+            running: Actions::CONTINUE,
+            untold: [const { Untold::new() }; CPUS],
             overheard: Overheard::Nothing,
         }
     }
@@ -139,17 +141,25 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     ///
     /// On [`Next::Stay`] the target stays stopped until [`receive`](Self::receive) says
     /// otherwise.
-    pub fn stopped<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
+    pub fn stopped<M: Machine, const CLAIMS: usize, const TASKS: usize>(
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
         cause: Cause<'_>,
     ) -> Next {
-        if let Ok(place) = machine.program_counter(machine.cpu()) {
-            self.untold.come_to(place);
+        let cpu = machine.cpu();
+        if let Ok(place) = machine.program_counter(cpu) {
+            self.come_to(cpu, place);
         }
         match cause {
-            Cause::Debug(exceptions) => self.debug_exception(arbiter, machine, exceptions),
+            Cause::Debug(exceptions) => {
+                let delivery = arbiter.deliver(cpu, exceptions, machine);
+                self.debug_exception(arbiter, machine, exceptions, &delivery)
+            }
+            Cause::Told(exceptions, told) => {
+                let delivery = arbiter.conclude(cpu, exceptions, told, machine);
+                self.debug_exception(arbiter, machine, exceptions, &delivery)
+            }
             Cause::Breakpoint => self.breakpoint(arbiter, machine),
             Cause::Packet => self.visit(arbiter, machine),
             Cause::Fault(Fault { signal, .. }) => {
@@ -172,7 +182,7 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// A byte has arrived while the target is stopped.
-    pub fn receive<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
+    pub fn receive<M: Machine, const CLAIMS: usize, const TASKS: usize>(
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
@@ -244,15 +254,15 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     ///
     /// For hand-off, when nobody will be there to answer it. It is also what happens on detach
     /// and when a new client comes.
-    pub fn close<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
+    pub fn close<M: Machine, const CLAIMS: usize, const TASKS: usize>(
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) {
         self.debugger.clear(arbiter, machine);
-        self.untold.clear();
+        self.untold.iter_mut().for_each(Untold::clear);
         self.overheard = Overheard::Nothing;
-        self.running = Action::Continue;
+        self.running = Actions::CONTINUE;
         self.client.leave();
     }
 }

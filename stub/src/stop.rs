@@ -13,7 +13,7 @@ use gdbstub::target::ext::breakpoints::WatchKind;
 use heapless::String;
 use num_traits::PrimInt;
 
-use crate::hit::{DebugException, Stopped};
+use crate::hit::{DebugException, Stopped, Told};
 use crate::watch::{Kind, Report};
 
 /// How many bytes a line about a stop has at the most; what does not fit is cut off.
@@ -30,6 +30,8 @@ pub enum Cause<'a> {
     /// Several, if some were put off; none, if there is nothing to say and the target goes on
     /// with what it was doing.
     Debug(&'a [DebugException]),
+    /// #DB likewise, where the CPU has [told](crate::arbiter::Cpu::tell) the system owners.
+    Told(&'a [DebugException], &'a Told),
     /// #BP: an INT3 was executed; the program counter is after it.
     Breakpoint,
     /// An exception that the firmware cannot have wanted.
@@ -145,7 +147,7 @@ pub(crate) fn by(reason: Reason, cause: &Cause<'_>) -> StopText {
         Cause::Nmi => write!(line, "stopped by an NMI"),
         Cause::Interrupt => write!(line, "interrupted by the debugger"),
         Cause::Packet => write!(line, "stopped because a debugger attached"),
-        Cause::Breakpoint | Cause::Debug(_) => return by_trap(reason),
+        Cause::Breakpoint | Cause::Debug(_) | Cause::Told(..) => return by_trap(reason),
     };
     text
 }

@@ -1,20 +1,21 @@
 //! What the firmware asks of the arbiter: claims, and what they have counted.
 //!
-//! A change of the claims is in force when its call returns. The registers are off meanwhile,
-//! because the bytes of watched regions are read, which would hit a watchpoint that is armed.
+//! A change of the claims is in force on all CPUs when its call returns: each of them is stopped
+//! for it, by an NMI, and arms its registers before it goes on. If one does not stop in time, the
+//! change is refused, and nothing is changed anywhere; it finds what there is when it comes.
 
 use tetrarch::arbiter::{
     Arbiter, Condition, Count, Handle, Handler, Owner, Region, Rejection, Request, Stale, TaskId,
 };
 
-use crate::cpus;
 use crate::debug_regs::Registers;
 use crate::error::ClaimError;
+use crate::lead::{Lead, Missing};
 use crate::memory::Linear;
 use crate::stub::Stub;
 
 #[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
-impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
+impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TASKS, CPUS> {
     /// Claims a region for the firmware, on all CPUs and for all tasks. When this returns, it is
     /// armed; `handler` is called in the debug exception for every hit.
     ///
@@ -111,32 +112,59 @@ impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
         })
     }
 
-    /// What a claim that takes turns has counted up to now. `None` for any other claim, for a
-    /// stale handle, and to a handler.
+    /// What a claim that takes turns has counted up to now, on all CPUs: they are stopped for that.
+    /// `None` for any other claim, for a stale handle, to a handler, and if a CPU does not respond.
     pub fn count(&self, handle: Handle) -> Option<Count> {
-        let counted = self.exclusively(|state| {
-            state.arbiter.accrue(cpus::current(), (state.clock)());
-            state.arbiter.count(handle)
-        });
+        let counted = self.with_all_stopped(|arbiter| arbiter.count(handle));
         counted.ok().flatten()
     }
 
-    /// Changes claims and puts the registers into the state that they ask for.
+    /// Changes claims and puts the registers of all CPUs into the state that they ask for.
     fn change<R>(
         &self,
-        work: impl FnOnce(&mut Arbiter<CLAIMS, { cpus::COUNT }, TASKS>) -> Result<R, Rejection>,
+        work: impl FnOnce(&mut Arbiter<CLAIMS, CPUS, TASKS>) -> Result<R, Rejection>,
     ) -> Result<R, ClaimError> {
-        self.exclusively(|state| {
-            let cpu = cpus::current();
-            state.under_working_idt(|state| {
-                state.arbiter.accrue(cpu, (state.clock)());
-                state.arbiter.suspend(cpu, &mut Registers);
-                let result = work(&mut state.arbiter);
-                state.arbiter.resume(cpu, &mut Registers);
-                result
-            })
+        self.with_all_stopped(work)?.map_err(ClaimError::Rejected)
+    }
+
+    /// Works on the arbiter while all CPUs are stopped. If one does not come, nothing is done. Each
+    /// arms its own registers before it executes an instruction of the firmware's again.
+    fn with_all_stopped<R>(
+        &self,
+        work: impl FnOnce(&mut Arbiter<CLAIMS, CPUS, TASKS>) -> R,
+    ) -> Result<R, ClaimError> {
+        self.exclusively(|lead| {
+            let stopped = lead.stop_others();
+            let result = match stopped {
+                Ok(()) => Ok(self.with_registers_off(lead, work)),
+                Err(Missing(cpu)) => Err(ClaimError::NotResponding(cpu)),
+            };
+            lead.let_others_go_on();
+            result
         })?
-        .map_err(ClaimError::Rejected)
+    }
+
+    /// The same for this CPU's registers, because the bytes of watched regions are read, which
+    /// would hit a watchpoint that is armed.
+    fn with_registers_off<R>(
+        &self,
+        lead: &mut Lead<'_, CLAIMS, TASKS, CPUS>,
+        work: impl FnOnce(&mut Arbiter<CLAIMS, CPUS, TASKS>) -> R,
+    ) -> R {
+        lead.mine.load_working_idt();
+        if let Some(part) = &mut lead.mine.part {
+            part.accrue(self.now());
+            part.suspend(&mut Registers);
+        }
+        lead.take_in();
+        let result = work(&mut lead.state().arbiter);
+        lead.take_out();
+        let cpu = lead.cpu;
+        if let Some(part) = &mut lead.mine.part {
+            part.resume(cpu, &mut Registers);
+        }
+        lead.mine.load_firmware_idt();
+        result
     }
 }
 

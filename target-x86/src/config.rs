@@ -1,8 +1,9 @@
 //! How a stub is set up.
 
-use tetrarch::arbiter;
+use tetrarch::arbiter::{self, CpuId};
 use tetrarch::target::monitor::Command;
 
+use crate::apic;
 use crate::cpus;
 use crate::uart::Port;
 
@@ -36,11 +37,22 @@ pub struct Config {
     pub clock: fn() -> u64,
     /// Resets the machine, for `monitor reset` and gdb's `kill`.
     pub reset: fn() -> !,
+    /// How long is waited for a CPU that was told to stop, in ticks of the TSC. One that has not
+    /// come by then is shown as not responding, and a claim that it should arm is refused.
+    pub patience: u64,
+    /// Sends an NMI to the CPU with this number of its local APIC.
+    pub send_nmi: fn(u32),
+    /// What a CPU is doing, in the firmware's words, for `info threads`: `halted in idle`, say.
+    /// Called while the machine is stopped, on any CPU: it must not wait, take a lock, fault, or
+    /// call the stub.
+    pub activity: fn(CpuId) -> &'static str,
 }
 
 impl Config {
     /// COM1 at 115,200 bits per second without an interrupt, no reservations, time in
-    /// the processor's cycles (TSC), and a reset through the chipset.
+    /// the processor's cycles (TSC), a reset through the chipset, NMIs through the local APIC (see
+    /// [`send_nmi`](Self::send_nmi): in xAPIC mode it has to be mapped at its physical address),
+    /// and 2^32 ticks of patience, a second or two.
     pub const DEFAULT: Self = Self {
         arbiter: arbiter::Config::DEFAULT,
         port: Port::COM1,
@@ -49,6 +61,9 @@ impl Config {
         memory_map: None,
         clock: cpus::time_stamp,
         reset: cpus::reset,
+        patience: 1 << 32,
+        send_nmi: apic::send_nmi,
+        activity: |_| "",
     };
 }
 

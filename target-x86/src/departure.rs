@@ -1,120 +1,133 @@
-//! The way out of a stop: what the session wants of the machine, done to the frame.
+//! The way out of a stop: what one CPU was ordered to do, done to its frame.
 //!
-//! A step that can be carried out without the processor never leaves the stop, and what has
-//! arrived in the meantime keeps the machine in it. Otherwise [`State::serve`] lets the frame
-//! go, under the working IDT if it is stepped.
+//! A step that can be carried out without the processor never leaves the stub; otherwise the frame
+//! is let go, under the working IDT if it is stepped.
 
-use tetrarch::arbiter::Condition;
+use tetrarch::dr::Dr6;
 use tetrarch::machine::Memory;
-use tetrarch::session::{Cause, Go, Motion, Overheard, ResumeFlag};
+use tetrarch::session::{Go, Motion, ResumeFlag};
 
-use crate::area::{self, DebugStack};
+use crate::course::{Course, News};
 use crate::cpus;
-use crate::exception::STEPPED;
-use crate::fault;
-use crate::frame::{Frame, flag, vector};
+use crate::exception::Visit;
+use crate::frame::{flag, vector};
+use crate::gates::DebugStack;
+use crate::local::Mine;
 use crate::memory::Linear;
-use crate::pending::Pending;
-use crate::state::{State, Tables};
-use crate::step::{self, Begun};
-use crate::stopped::Stopped;
+use crate::step::{self, Begun, Delivery, Finished};
 
-/// Why the machine does not run after all, and whether anything can be said about it.
-pub(crate) enum Departure {
-    /// It can be let go.
-    Ready,
-    /// The session has to be told this first.
-    Instead(Cause<'static>),
-}
-
-impl<const CLAIMS: usize, const TASKS: usize> State<CLAIMS, TASKS> {
-    /// Prepares the frame for what the session wants of it. What arrived in the meantime
-    /// comes first, so that a client can interrupt what never leaves here.
-    pub fn depart(&mut self, machine: &mut Stopped<'_>, go: Go, pending: &Pending) -> Departure {
+impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
+    Visit<'v, CLAIMS, TASKS, CPUS>
+{
+    /// Prepares the frame for what was ordered.
+    pub fn depart(
+        &mut self,
+        mine: Mine<'v, CLAIMS, TASKS>,
+        go: Go,
+    ) -> Course<'v, CLAIMS, TASKS, CPUS> {
         match go.resume_flag {
             ResumeFlag::Keep => {}
-            ResumeFlag::Set => machine.frame.set(flag::RESUME),
-            ResumeFlag::Clear => machine.frame.clear(flag::RESUME),
-        }
-        self.drain();
-        match self.overhear() {
-            Overheard::Nothing => {}
-            Overheard::Interrupt => return Departure::Instead(Cause::Interrupt),
-            Overheard::Packet => return Departure::Instead(Cause::Packet),
-        }
-        if pending.take_nmi() {
-            return Departure::Instead(Cause::Nmi);
+            ResumeFlag::Set => self.frame.set(flag::RESUME),
+            ResumeFlag::Clear => self.frame.clear(flag::RESUME),
         }
         match go.motion {
-            Motion::Continue => Departure::Ready,
-            Motion::Step => self.begin_step(machine.frame, pending),
+            Motion::Continue | Motion::Wait => Course::Done(mine),
+            Motion::Step => self.begin_step(mine),
         }
     }
 
-    fn begin_step(&mut self, frame: &mut Frame, pending: &Pending) -> Departure {
-        let stepped = Departure::Instead(Cause::Debug(&STEPPED));
-        let begun = if self.has_breakpoint_at(frame) {
-            step::begin_at_breakpoint(frame)
+    fn begin_step(&mut self, mut mine: Mine<'v, CLAIMS, TASKS>) -> Course<'v, CLAIMS, TASKS, CPUS> {
+        let begun = if self.has_breakpoint_here(&mine) {
+            step::begin_at_breakpoint(self.frame)
         } else {
-            step::begin(frame, &mut Linear, &self.system())
+            step::begin(self.frame, &mut Linear, &mine.system())
         };
         match begun {
-            Begun::Completed => stepped,
+            Begun::Completed => stepped(mine),
             Begun::LoadedIdt(table) => {
-                self.firmware_idt = table;
-                stepped
+                mine.firmware_idt = table;
+                stepped(mine)
             }
             Begun::Exception(event) => {
-                event.describe_in(frame);
-                match frame.vector {
-                    vector::BREAKPOINT if pending.is_requested() => {
+                event.describe_in(self.frame);
+                match self.frame.vector {
+                    vector::BREAKPOINT if self.local.pending.is_requested() => {
                         // The library's own INT3: its handler knows what it is for.
-                        frame.rip = frame.rip.wrapping_sub(1);
-                        Departure::Ready
+                        self.frame.rip = self.frame.rip.wrapping_sub(1);
+                        Course::Done(mine)
                     }
-                    vector::BREAKPOINT => Departure::Instead(Cause::Breakpoint),
-                    vector::DEBUG => stepped,
-                    _ => Departure::Instead(Cause::Fault(fault::describe(frame))),
+                    vector::DEBUG => stepped(mine),
+                    _ => Course::Tell(mine, News::of(self.frame)),
                 }
             }
             Begun::Impossible(event) => {
-                event.describe_in(frame);
-                match frame.vector {
+                event.describe_in(self.frame);
+                match self.frame.vector {
                     // The same, and the frame is still at it.
-                    vector::BREAKPOINT if pending.is_requested() => Departure::Ready,
+                    vector::BREAKPOINT if self.local.pending.is_requested() => Course::Done(mine),
                     // Not one that was executed: to be told as a fault.
-                    _ => Departure::Instead(Cause::Fault(fault::describe(frame))),
+                    _ => Course::Tell(mine, News::Fault),
                 }
             }
             Begun::Armed(step) => {
-                self.step = Some(step);
-                Departure::Ready
+                mine.step = Some(step);
+                Course::Done(mine)
+            }
+        }
+    }
+
+    /// Ends the step that is under way, if there is one: what came instead of its end, or with it.
+    pub fn end_step(
+        &mut self,
+        mine: &mut Mine<'v, CLAIMS, TASKS>,
+        status: Dr6,
+        news: News,
+    ) -> News {
+        let Some(pending) = mine.step.take() else { return news };
+        match step::finish(pending, self.frame, &mut Linear, status) {
+            Finished::Debug => news,
+            Finished::Exception(event) => {
+                mine.hits.clear();
+                match step::deliver(self.frame, &mut Linear, &mine.system(), event) {
+                    Delivery::Handler => {
+                        mine.hits.set_step();
+                        News::Debug
+                    }
+                    Delivery::Own(event) | Delivery::Impossible(event) => {
+                        event.describe_in(self.frame);
+                        News::of(self.frame)
+                    }
+                }
             }
         }
     }
 
     /// Whether the next instruction is to be reported before it runs.
-    fn has_breakpoint_at(&self, frame: &Frame) -> bool {
-        !frame.has(flag::RESUME) && self.arbiter.breaks_at(cpus::current(), frame.rip as usize)
+    fn has_breakpoint_here(&self, mine: &Mine<'v, CLAIMS, TASKS>) -> bool {
+        let breaks = |address| mine.part.as_ref().is_some_and(|part| part.breaks_at(address));
+        !self.frame.has(flag::RESUME) && breaks(self.frame.rip as usize)
     }
 
     /// Where the #DB of the coming step shall arrive: see [`DebugStack`].
-    pub fn choose_debug_stack(&self, frame: &Frame) {
-        let Some(Tables { gates, .. }) = self.tables else { return };
-        let watches = self
-            .arbiter
-            .wanted(cpus::current())
-            .iter()
-            .any(|window| window.condition() != Condition::Execute);
+    pub fn choose_debug_stack(&self, mine: &Mine<'v, CLAIMS, TASKS>) {
+        let watches = mine.part.as_ref().is_some_and(|part| part.watches_data());
         let delivers_twice = cpus::is_emulated_by_tcg();
-        let ring_0 = frame.cs & 3 == 0;
-        let stack = if watches && delivers_twice && ring_0 && has_room_below(frame.rsp) {
+        let ring_0 = self.frame.cs & 3 == 0;
+        let stack = if watches && delivers_twice && ring_0 && has_room_below(self.frame.rsp) {
             DebugStack::Interrupted
         } else {
             DebugStack::Separate
         };
-        area::set_debug_stack(gates, stack);
+        mine.set_debug_stack(stack);
     }
+}
+
+/// A step has ended.
+fn stepped<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>(
+    mut mine: Mine<'v, CLAIMS, TASKS>,
+) -> Course<'v, CLAIMS, TASKS, CPUS> {
+    mine.hits.set_step();
+    Course::Tell(mine, News::Debug)
 }
 
 /// Whether two exceptions can be delivered on the interrupted stack.

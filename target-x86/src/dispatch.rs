@@ -3,7 +3,7 @@
 //! Two ways lead here, with interrupts off. The stub's own [`entry`] has turned DR7 off, and
 //! everything works on the stub's stack. In the hook form the firmware's own handler may call
 //! instead, on a stack of its own, and DR7 is turned off here; so that it can be known even so
-//! that the stub is at work, [`CALLED`] is set for that time.
+//! that the stub is at work, a flag of the CPU says so for that time.
 //!
 //! A stub that has not been installed, or has handed off, takes nothing. A handler of the
 //! firmware's is told so and does what it would do without a debugger. An image whose gates
@@ -16,8 +16,9 @@ use spin::Once;
 use tetrarch::dr::Dr7;
 use tetrarch::machine::DebugRegisters;
 
-use crate::area::{self, CALLED};
+use crate::area::CpuMemory;
 use crate::debug_regs::{self, Registers};
+use crate::directory;
 use crate::entry;
 use crate::frame::{Frame, flag, vector};
 use crate::panic::{self, Text};
@@ -32,7 +33,9 @@ pub(crate) trait Installed: Sync {
         &self,
         frame: &mut Frame,
         live: Dr7,
+        memory: &'static CpuMemory,
         interrupted: Interrupted,
+        caller: Caller,
     ) -> Result<Dr7, Unavailable>;
 
     /// Enters the debugger, unless the stub is at work already.
@@ -40,6 +43,18 @@ pub(crate) trait Installed: Sync {
 
     /// Signals the end of the serial port's interrupt.
     fn end_of_interrupt(&self);
+
+    /// Attends to what this CPU has noted, in an exception.
+    fn serve_notes(&self);
+}
+
+/// Who handed an exception over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Caller {
+    /// A gate that leads to the stub's entry.
+    Gate,
+    /// A handler of the firmware's.
+    Firmware,
 }
 
 /// There is no debugger to enter.
@@ -53,8 +68,8 @@ pub(crate) struct Unavailable;
 pub enum Handling {
     /// The context goes on with what is in the frame.
     Handled,
-    /// The stub is not installed, or has handed off, and has done nothing: it is for the
-    /// firmware to do what it would do without a debugger.
+    /// The stub is not installed, or has handed off, or it was an NMI that it did not send; it has
+    /// done nothing. It is for the firmware to do what it would do without a debugger.
     NotOurs,
 }
 
@@ -64,15 +79,15 @@ pub(crate) enum Interrupted {
     /// The firmware's, functions of the library that it called included.
     Firmware,
     /// The stub's, in another exception: entry and exit, and the handler in between even
-    /// where it does not hold the lock yet, or has given it back.
+    /// where it is not at work yet, or no more.
     Stub,
 }
 
 impl Interrupted {
-    /// To be asked before [`CALLED`] is set for this exception.
-    fn by(frame: &Frame) -> Self {
-        let in_stub = CALLED.load(Ordering::Relaxed)
-            || area::is_on_working_stack(frame.rsp)
+    /// To be asked before the flag is set for this exception.
+    fn by(frame: &Frame, memory: &CpuMemory) -> Self {
+        let in_stub = memory.called().load(Ordering::Relaxed)
+            || memory.is_on_working_stack(frame.rsp)
             || entry::is_ours(frame.rip);
         if in_stub { Self::Stub } else { Self::Firmware }
     }
@@ -94,10 +109,10 @@ pub(crate) fn enter_for_panic(text: Text) -> Result<(), Unavailable> {
 }
 
 /// Called by the entry, with DR7 off.
-pub(crate) fn from_entry(frame: &mut Frame, live: Dr7) -> Dr7 {
-    let interrupted = Interrupted::by(frame);
-    let result = dispatch(frame, live, interrupted);
-    if !area::working_stack_is_intact() {
+pub(crate) fn from_entry(frame: &mut Frame, live: Dr7, memory: &'static CpuMemory) -> Dr7 {
+    let interrupted = Interrupted::by(frame, memory);
+    let result = dispatch(frame, live, memory, interrupted, Caller::Gate);
+    if !memory.working_stack_is_intact() {
         panic::stack_overflow()
     }
     result.unwrap_or_else(|Unavailable| {
@@ -108,28 +123,39 @@ pub(crate) fn from_entry(frame: &mut Frame, live: Dr7) -> Dr7 {
 
 /// Called by the firmware's own handler, with DR7 as it was.
 pub(crate) fn from_firmware(frame: &mut Frame) -> Handling {
-    let interrupted = Interrupted::by(frame);
+    let Some(memory) = directory::of_this_cpu() else { return Handling::NotOurs };
+    let interrupted = Interrupted::by(frame, memory);
     // Set before DR7 goes off and taken back after it is on again: an NMI in between would
     // otherwise take the stub for firmware, and OFF for what the firmware wants in DR7.
-    let before = CALLED.swap(true, Ordering::Relaxed);
+    let before = memory.called().swap(true, Ordering::Relaxed);
     let live = debug_regs::control();
     if live.any_armed() {
         Registers.write_control(Dr7::OFF);
     }
-    let result = dispatch(frame, live, interrupted);
+    let result = dispatch(frame, live, memory, interrupted, Caller::Firmware);
     let control = result.unwrap_or(live);
     if control != debug_regs::control() {
         Registers.write_control(control);
     }
-    CALLED.store(before, Ordering::Relaxed);
+    memory.called().store(before, Ordering::Relaxed);
+    if let (Some(stub), Interrupted::Firmware) = (INSTALLED.get(), interrupted) {
+        // An NMI that came after the stub had looked for the last time.
+        stub.serve_notes();
+    }
     match result {
         Ok(_) => Handling::Handled,
         Err(Unavailable) => Handling::NotOurs,
     }
 }
 
-fn dispatch(frame: &mut Frame, live: Dr7, interrupted: Interrupted) -> Result<Dr7, Unavailable> {
-    INSTALLED.get().ok_or(Unavailable)?.handle(frame, live, interrupted)
+fn dispatch(
+    frame: &mut Frame,
+    live: Dr7,
+    memory: &'static CpuMemory,
+    interrupted: Interrupted,
+    caller: Caller,
+) -> Result<Dr7, Unavailable> {
+    INSTALLED.get().ok_or(Unavailable)?.handle(frame, live, memory, interrupted, caller)
 }
 
 /// An exception that has come through the stub's gates, and nobody to tell.

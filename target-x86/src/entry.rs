@@ -10,18 +10,24 @@
 //!
 //! **Landing stacks.** An interrupt stack (IST) always starts at the same address, so a
 //! second exception of the same vector overwrites the frame of the first. Here those stacks
-//! are for landing only: the frame moves at once to the stub's one working stack, below
-//! whatever is on it already, by the saved RSP. From then until `iretq` any exception may nest.
-//! Before, none may build a frame: the saved RSP would be one of a landing stack and say
-//! nothing about the working one. So an NMI in this section leaves a mark and returns, and
-//! the exception that it interrupted takes the mark along. What remains is #DB, which an
-//! emulator alone delivers there: at the very first instruction of the handler, for a step
-//! onto a watchpoint (QEMU; [`DebugStack`](crate::area::DebugStack) is for that), or as a
-//! false hit on the way in.
+//! are for landing only: the frame moves at once to the CPU's one working stack, below
+//! whatever is on it already, by the saved RSP. From then until the way out any exception may
+//! nest. Before, none may build a frame: the saved RSP would be one of a landing stack and say
+//! nothing about the working one. So an NMI on the way in leaves a mark and returns. What remains
+//! is #DB, which an emulator alone delivers there: at the very first instruction of the handler,
+//! for a step onto a watchpoint (QEMU; [`DebugStack`](crate::gates::DebugStack) is for that), or
+//! as a false hit on the way in.
+//!
+//! **An NMI may not be missed**: another CPU waits for this one to answer it. The mark is looked
+//! at on the way out, when the frame is complete again; if it is there, the exception goes on
+//! as an NMI of the context that it interrupted. From that look on, an NMI does the same itself:
+//! it drops its own frame and takes the one that was about to be left. The registers are loaded
+//! from the frame with RSP where it is, so that the frame is whole until RSP moves, and at the
+//! IRETQ after that all registers are the interrupted context's own.
 //!
 //! ```text
 //!  vector ▸ push registers ▸ plain flags ▸ move frame ▸ FXSAVE ▸ DR7 off ▸ tetrarch_exception
-//!                                     IRETQ ◂ pop registers ◂ DR7 on ◂ FXRSTOR ◂┘
+//!                        IRETQ ◂ load registers ◂ NMI marked? ◂ DR7 on ◂ FXRSTOR ◂┘
 //! ```
 //!
 //! *Plain flags*: IF off (a trap gate leaves it on), DF off as compiled code expects, AC off
@@ -34,44 +40,29 @@
 //! (see [`own_code`]).
 //!
 //! *NMI*: an `iretq` of an exception that nested in an NMI handler lets further NMIs in early.
-//! In the handler they nest like everything else, and leave a note there; on the way in or
-//! out they leave the mark.
+//! In the handler they nest like everything else, and leave a note there.
+//!
+//! *A CPU that was not started* has no stack to work on: it lets an NMI go and halts otherwise.
 
+mod layout;
 mod section;
 
 use core::arch::global_asm;
-use core::mem::offset_of;
 
 use tetrarch::dr::Dr7;
 
-use crate::area::{NMI_NOTED, WORKING_STACK, WORKING_STACK_SIZE};
+use crate::area::{CALLED, CpuMemory, NMI_NOTED, WORKING_STACK_SIZE};
+use crate::directory::{MEMORIES, ONLY};
 use crate::dispatch;
 use crate::frame::{FPU_SAVED, Frame, flag, vector};
 use crate::own_code;
 
+use layout::{
+    ARMED, EMULATION, ENTRY_SIZE, INSTRUCTION_POINTER, RED_ZONE, STACK_POINTER, TASK_SWITCHED,
+    VECTOR, WITH_ERROR_CODE, WORDS_SIZE, WRITE_PROTECT,
+};
 pub(crate) use section::{is_ours, section, way_in};
 pub use section::{serial_entry, vector_entry};
-
-/// The distance from one vector's entry to the next.
-const ENTRY_SIZE: usize = 16;
-/// Vectors for which the processor pushes an error code (Intel SDM vol. 3, table 7-1, and
-/// AMD's #VC and #SX).
-const WITH_ERROR_CODE: u32 = 1 << 8 | 0b1_1111 << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
-/// Bytes of the frame that move: all but the FXSAVE image.
-const WORDS_SIZE: usize = Frame::WORDS * 8;
-/// Where in them some are.
-const VECTOR: usize = offset_of!(Frame, vector) - offset_of!(Frame, r15);
-const INSTRUCTION_POINTER: usize = offset_of!(Frame, rip) - offset_of!(Frame, r15);
-const STACK_POINTER: usize = offset_of!(Frame, rsp) - offset_of!(Frame, r15);
-/// Code that keeps data below its stack pointer keeps at most this much there.
-const RED_ZONE: usize = 128;
-/// CR0.EM and CR0.TS.
-const EMULATION: u32 = 1 << 2;
-const TASK_SWITCHED: u32 = 1 << 3;
-/// CR0.WP. MOV to CR0 keeps the upper half zero, as it must be.
-const WRITE_PROTECT: u32 = 1 << 16;
-/// The enable bits of DR7, and GD.
-const ARMED: u32 = 0x20FF;
 
 global_asm!(
     r#"
@@ -113,20 +104,46 @@ global_asm!(
         push {flags}
         popfq
 
+        mov r13, [rip + {only}]             # r13, rcx: this CPU's memory
+        test r13, r13
+        jnz 16f
+        mov eax, 1
+        cpuid
+        shr ebx, 24
+        lea rax, [rip + {memories}]
+        mov r13, [rax + 8 * rbx]
+        test r13, r13
+        jz 22f
+    16: mov rcx, r13
+
         cmp qword ptr [rsp + {vector}], {nmi}
         jne 15f
         lea rbx, [rip + tetrarch_entry_start]
-        lea rcx, [rip + tetrarch_entry_end]
-        sub rcx, rbx
+        lea rdx, [rip + tetrarch_entry_end]
+        sub rdx, rbx
         mov rax, [rsp + {instruction_pointer}]
-        sub rax, rbx
-        cmp rax, rcx
+        mov rsi, rax
+        sub rsi, rbx
+        cmp rsi, rdx
         jae 15f
-        mov byte ptr [rip + {nmi_noted}], 1     # an NMI in here: a frame may be on its way
-        jmp 11f
+        lea rbx, [rip + 21f]
+        cmp rax, rbx
+        je 18f
+        lea rbx, [rip + 19f]
+        cmp rax, rbx
+        jae 17f
+        mov byte ptr [rcx + {nmi_noted}], 1     # an NMI on the way in: a frame may be moving
+        jmp 25f
+    17: mov rsp, [rsp + {stack_pointer}]        # on the way out: that exception's frame is ours
+        mov qword ptr [rsp + {vector}], {nmi}
+        jmp 15f
+    18: mov rsi, [rsp + {stack_pointer}]        # at the very end: but for these, so are we it
+        lea rdi, [rsp + {instruction_pointer}]
+        mov ecx, 5
+        rep movsq
+        mov rcx, r13
 
-    15: lea rcx, [rip + {stack}]
-        cmp qword ptr [rsp + {vector}], {breakpoint}
+    15: cmp qword ptr [rsp + {vector}], {breakpoint}
         jne 14f
         mov rax, [rsp + {stack_pointer}]    # an INT3 in the stub itself?
         sub rax, rcx
@@ -151,7 +168,7 @@ global_asm!(
         mov [rdi], dl
         mov cr0, rbx
         mov [rsp + {instruction_pointer}], rdi
-        jmp 11f
+        jmp 19f
 
     14: mov rsi, rsp                    # already on the working stack?
         mov rax, rsi
@@ -196,6 +213,7 @@ global_asm!(
     .global tetrarch_entry_disarmed
     tetrarch_entry_disarmed:
     8:  mov rdi, rsp
+        mov rdx, r13
         call {exception}
         mov r12d, eax
 
@@ -214,25 +232,49 @@ global_asm!(
 
     10: add rsp, 512
         cmp r12d, ebx
-        je 11f
+        je 19f
         mov dr7, r12
-    11: pop r15
-        pop r14
-        pop r13
-        pop r12
-        pop r11
-        pop r10
-        pop r9
-        pop r8
-        pop rbp
-        pop rdi
-        pop rsi
-        pop rdx
-        pop rcx
-        pop rbx
-        pop rax
-        add rsp, 16
-        iretq
+    19: cmp byte ptr [r13 + {nmi_noted}], 0     # from here on an NMI finds the frame complete
+        je 25f
+        cmp byte ptr [r13 + {called}], 0        # back to the stub? then it is for that to look
+        jne 25f
+        mov rax, [rsp + {stack_pointer}]
+        sub rax, r13
+        cmp rax, {stack_size}
+        jb 25f
+        lea rdi, [rip + tetrarch_entry_start]
+        lea rsi, [rip + tetrarch_entry_end]
+        sub rsi, rdi
+        mov rax, [rsp + {instruction_pointer}]
+        sub rax, rdi
+        cmp rax, rsi
+        jb 25f
+        mov qword ptr [rsp + {vector}], {nmi}   # one came before: it is served as if it came now
+        mov rcx, r13
+        jmp 15b
+    25: mov r15, [rsp]
+        mov r14, [rsp + 8]
+        mov r13, [rsp + 16]
+        mov r12, [rsp + 24]
+        mov r11, [rsp + 32]
+        mov r10, [rsp + 40]
+        mov r9, [rsp + 48]
+        mov r8, [rsp + 56]
+        mov rbp, [rsp + 64]
+        mov rdi, [rsp + 72]
+        mov rsi, [rsp + 80]
+        mov rdx, [rsp + 88]
+        mov rcx, [rsp + 96]
+        mov rbx, [rsp + 104]
+        mov rax, [rsp + 112]
+        lea rsp, [rsp + {instruction_pointer}]
+    21: iretq
+
+    22: cmp qword ptr [rsp + {vector}], {nmi}   # a CPU that was not started
+        je 25b
+    23: cli
+        hlt
+        jmp 23b
     .global tetrarch_entry_end
     tetrarch_entry_end:
     .popsection
@@ -242,14 +284,16 @@ global_asm!(
     with_error_code = const WITH_ERROR_CODE,
     serial = const vector::SERIAL,
     flags = const flag::FIXED,
-    stack = sym WORKING_STACK,
+    only = sym ONLY,
+    memories = sym MEMORIES,
     stack_size = const WORKING_STACK_SIZE,
     stack_pointer = const STACK_POINTER,
     instruction_pointer = const INSTRUCTION_POINTER,
     vector = const VECTOR,
     breakpoint = const vector::BREAKPOINT,
     nmi = const vector::NMI,
-    nmi_noted = sym NMI_NOTED,
+    nmi_noted = const NMI_NOTED,
+    called = const CALLED,
     patches = sym own_code::PATCHES,
     patch_count = const own_code::CAPACITY,
     patch_size = const own_code::PATCH_SIZE,
@@ -268,9 +312,11 @@ global_asm!(
 
 /// Called by the assembly, with DR7 off; `live` is what it held. Returns what DR7 shall hold
 /// when the context goes on.
-extern "C" fn tetrarch_exception(frame: *mut Frame, live: u32) -> u32 {
+extern "C" fn tetrarch_exception(frame: *mut Frame, live: u32, memory: *const CpuMemory) -> u32 {
     // SAFETY: the assembly passes the address of the frame that it has just built, on a stack
     // that nobody else uses until this function returns.
     let frame = unsafe { &mut *frame };
-    dispatch::from_entry(frame, Dr7::from_bits(live)).bits()
+    // SAFETY: it comes from one of the two statics that hold references to statics.
+    let memory = unsafe { &*memory };
+    dispatch::from_entry(frame, Dr7::from_bits(live), memory).bits()
 }

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use tetrarch::arbiter::{ProtectError, Rejection};
+use tetrarch::arbiter::{CpuId, ProtectError, Rejection, StartError};
 
-use crate::cpus::HeldHere;
+use crate::local::HeldHere;
 use crate::uart::PortError;
 
 /// Why the stub could not be installed. No breakpoint is armed then, and the IDT is the
@@ -35,6 +35,8 @@ pub enum InstallError {
     ClaimsLive,
     /// A range that the exception path needs could not be protected.
     Protect(ProtectError),
+    /// The stub has no room for any CPU.
+    NoRoom,
 }
 
 impl fmt::Display for InstallError {
@@ -52,18 +54,50 @@ impl fmt::Display for InstallError {
             Self::Protect(ProtectError::InUse(_)) => {
                 "a claim covers what the debug exception needs"
             }
+            Self::NoRoom => "the stub has room for no cpu",
         })
     }
 }
 
 impl core::error::Error for InstallError {}
 
+/// Why a CPU could not be taken in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum StartCpuError {
+    /// There is no stub in place, or the caller is a handler.
+    NotInstalled,
+    /// The arbiter has no place for it, or it cannot do what the others can.
+    Refused(StartError),
+    /// Its TSS or its GDT cannot be used.
+    Tables(InstallError),
+    /// What its exceptions need could not be protected.
+    Protect(ProtectError),
+    /// The memory that it was given wraps around the address space.
+    NoMemory,
+}
+
+impl fmt::Display for StartCpuError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInstalled => f.write_str("the stub is not installed"),
+            Self::Refused(error) => error.fmt(f),
+            Self::Tables(error) => error.fmt(f),
+            Self::Protect(error) => InstallError::Protect(*error).fmt(f),
+            Self::NoMemory => f.write_str("the memory of the cpu wraps"),
+        }
+    }
+}
+
+impl core::error::Error for StartCpuError {}
+
 /// Why a claim could not be made, changed or released.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[expect(clippy::large_enum_variant, reason = "a rejection carries its figures")]
 pub enum ClaimError {
-    /// There is nobody to handle a hit: the stub has not been installed, or has handed off.
+    /// There is nobody to handle a hit: the stub has not been installed, or has handed off, or
+    /// this CPU has not been started.
     NotInstalled,
     /// The call comes out of a claim's handler or a monitor command, which may not change
     /// what they were called about.
@@ -72,6 +106,8 @@ pub enum ClaimError {
     DebuggersRequest,
     /// The arbiter refused.
     Rejected(Rejection),
+    /// This CPU did not stop for the change in time, so nothing was changed on any.
+    NotResponding(CpuId),
 }
 
 impl fmt::Display for ClaimError {
@@ -81,6 +117,7 @@ impl fmt::Display for ClaimError {
             Self::Busy => f.write_str("the stub is in the middle of an exception"),
             Self::DebuggersRequest => f.write_str("the debugger makes its requests itself"),
             Self::Rejected(rejection) => rejection.fmt(f),
+            Self::NotResponding(cpu) => write!(f, "cpu {} does not respond", cpu.0),
         }
     }
 }

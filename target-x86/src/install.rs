@@ -13,10 +13,11 @@
 use tetrarch::arbiter::{Against, Protected, Region};
 use tetrarch::machine::Memory;
 
-use crate::area::{self, Gates, Landing};
+use crate::area::{self, CpuMemory};
 use crate::entry;
 use crate::error::InstallError;
 use crate::frame::vector;
+use crate::gates::{self, Gates, Landing};
 use crate::memory::Linear;
 use crate::tables::{self, DescriptorTable, Gate, GateKind};
 
@@ -44,7 +45,7 @@ impl Image {
         Ok(Self { idt: (idt.base != 0).then_some(idt), gdt, task })
     }
 
-    /// What a breakpoint must not be on: all that a debug exception goes through.
+    /// What a breakpoint must not be on: all of this CPU's that a debug exception goes through.
     pub fn protected(&self) -> impl Iterator<Item = Protected> + use<> {
         let table = |table: DescriptorTable| {
             Region::new(table.base as usize, usize::from(table.limit) + 1)
@@ -58,31 +59,53 @@ impl Image {
         ]
         .into_iter()
         .filter_map(|(region, name)| Some((region?, name)));
+        of_image.map(|(region, name)| Protected { region, name, against: Against::Everything })
+    }
+
+    /// Nor on what exceptions of all CPUs go through.
+    pub fn shared(&self) -> impl Iterator<Item = Protected> + use<> {
         let code = entry::section();
         let entry =
             Region::new(code.start as usize, (code.end - code.start) as usize).map(|region| {
                 Protected { region, name: "the exception entry", against: Against::Execute }
             });
-        of_image
-            .chain(area::regions())
+        area::regions()
             .map(|(region, name)| Protected { region, name, against: Against::Everything })
             .chain(entry)
     }
 
-    /// Takes three interrupt stacks of the image's TSS, or gives it one.
-    pub fn interrupt_stacks(&self) -> Result<[u8; Landing::COUNT], InstallError> {
+    /// Takes three interrupt stacks of the image's TSS, or gives it one; those with these numbers,
+    /// if they are settled.
+    pub fn interrupt_stacks(
+        &self,
+        memory: &'static CpuMemory,
+        settled: Option<[u8; Landing::COUNT]>,
+    ) -> Result<[u8; Landing::COUNT], InstallError> {
         let task = match self.task {
             Some((_, region)) => region.address() as u64,
-            None => self.new_task()?,
+            None => self.new_task(memory)?,
         };
         let slot = |number| task + tables::interrupt_stack_offset(number) as u64;
-        let mut unused = (1..=7).filter(|&number| read_word(slot(number)) == Some(0));
-        let mut numbers = [0; Landing::COUNT];
-        for number in &mut numbers {
-            *number = unused.next().ok_or(InstallError::NoInterruptStacks)?;
-        }
+        let is_unused = |number| read_word(slot(number)) == Some(0);
+        // Of a CPU that is started again, they are ours already.
+        let is_ours =
+            |landing: Landing, number| read_word(slot(number)) == Some(memory.top(landing));
+        let numbers = match settled {
+            Some(numbers) => numbers,
+            None => {
+                let mut unused = (1..=7).filter(|&number| is_unused(number));
+                let mut numbers = [0; Landing::COUNT];
+                for number in &mut numbers {
+                    *number = unused.next().ok_or(InstallError::NoInterruptStacks)?;
+                }
+                numbers
+            }
+        };
         for (landing, number) in Landing::ALL.into_iter().zip(numbers) {
-            let top = landing.top().to_le_bytes();
+            if !is_unused(number) && !is_ours(landing, number) {
+                return Err(InstallError::NoInterruptStacks);
+            }
+            let top = memory.top(landing).to_le_bytes();
             if Linear.patch(slot(number) as usize, &top) != top.len() {
                 return Err(InstallError::TaskState);
             }
@@ -92,20 +115,20 @@ impl Image {
 
     /// Takes three interrupt stacks of the image's TSS if it has them to give; else the
     /// working IDT uses the interrupted stack.
-    pub fn interrupt_stacks_if_any(&self) -> [u8; Landing::COUNT] {
+    pub fn interrupt_stacks_if_any(&self, memory: &'static CpuMemory) -> [u8; Landing::COUNT] {
         match self.task {
-            Some(_) => self.interrupt_stacks().unwrap_or_default(),
+            Some(_) => self.interrupt_stacks(memory, None).unwrap_or_default(),
             None => [0; Landing::COUNT],
         }
     }
 
-    fn new_task(&self) -> Result<u64, InstallError> {
+    fn new_task(&self, memory: &'static CpuMemory) -> Result<u64, InstallError> {
         let count = (usize::from(self.gdt.limit) + 1) / 8;
-        let task = area::TASK.address();
+        let task = memory.clear_task();
         let descriptor = tables::task_descriptor(task, tables::TASK_LENGTH);
-        let gdt =
-            area::fill_gdt(count, |index| read_word(self.gdt.base + 8 * index as u64), descriptor)
-                .ok_or(InstallError::GdtTooLarge)?;
+        let gdt = memory
+            .fill_gdt(count, |index| read_word(self.gdt.base + 8 * index as u64), descriptor)
+            .ok_or(InstallError::GdtTooLarge)?;
         // SAFETY: the image's descriptors are at the same selectors as before, and the copy is
         // static.
         unsafe { tables::load_gdt(gdt) };
@@ -115,8 +138,8 @@ impl Image {
     }
 
     /// Fills the normal IDT: what the image has, and over it what the stub takes.
-    pub fn normal_idt(&self, gates: Gates, serial: Option<u8>) -> DescriptorTable {
-        area::fill_normal_idt(|number| {
+    pub fn fill_normal_idt(&self, gates: Gates, serial: Option<u8>) {
+        gates::fill_normal_idt(|number| {
             let theirs = self.gate(number);
             match u64::from(number) {
                 // User code may execute an INT3 where the image lets it.
@@ -132,7 +155,7 @@ impl Image {
                 _ if theirs.kind() == GateKind::Absent => gates.exception(number),
                 _ => theirs,
             }
-        })
+        });
     }
 
     fn gate(&self, number: u8) -> Gate {

@@ -30,14 +30,21 @@
 //! | 10 | `debug_regs` | MOV to and from DRn |
 //! | 11 | [`entry`](vector_entry) | exception entry and exit, with breakpoints armed |
 //! | | `dispatch` | whom an exception is for, and whose code it interrupted |
-//! | 12 | `exception` | from the saved [frame](Frame) to the session and back |
-//! | | `state`, `departure` | one stop: session, port; the way out |
+//! | 12 | `exception`, `interrupts` | what has come, and what it finds |
+//! | | `hits` | the firmware's owners are told, by the CPU itself |
+//! | | `course` | whether this CPU leads, waits or goes on |
+//! | | `leading` | what the leader does: the session decides, and all CPUs follow |
+//! | | `state`, `stopped` | what the session works on: claims, port, [frames](Frame) and memory |
+//! | | `mailbox` | how the leader gets at the registers of a CPU that waits |
+//! | | `departure` | the way out, as it was ordered |
 //! | | `step` | single step: TF, RF, IF, and the instructions that can tell |
 //! | | `memory`, `registers` | what the debugger reads and writes |
 //!
-//! Around it: [`stub`](Stub), `claims` and `tasks` (what the firmware calls), `bring_up`,
-//! `install`, `tables`, `area` (IDT, GDT, TSS, stacks), `cpus` (the lock), `pending` and `notes`
-//! (what came at the wrong moment), `uart`, `panic`.
+//! Around it: [`stub`](Stub), `claims` and `tasks` (what the firmware calls), `access` (how these
+//! calls get at what they work on: `local`, what a CPU has for itself, or `lead`, what all share),
+//! `start` (further CPUs), `apic` (NMIs), `bring_up`, `install`, `tables`, `area`, `gates` and
+//! `directory` (IDT, GDT, TSS, stacks, and whose they are), `pending` and `notes` (what came at the
+//! wrong moment), `uart`, `panic`.
 //!
 //! # What the code relies on
 //!
@@ -46,31 +53,45 @@
 //!    [`Stub::exception`], a few instructions around the call do that, in Rust.
 //! 2. Nothing in an exception waits for what it interrupted: it leaves a note.
 //! 3. Whatever an exception needs before DR7 is off is protected in the arbiter.
+//! 4. What a CPU has for itself is used by that CPU alone, without a lock, or while it waits by the
+//!    one leader; what all share, by the leader alone. See [`tetrarch::rendezvous`].
 //!
-//! Other CPUs, 32-bit images, GS swapped by user mode, and this library compiled with SSE in a
-//! kernel that switches the FPU lazily are not supported yet.
+//! 32-bit images, GS swapped by user mode, numbers of local APICs above 255, and this library
+//! compiled with SSE in a kernel that switches the FPU lazily are not supported yet.
 #![no_std]
 
+mod access;
+mod apic;
 mod area;
 mod bring_up;
 mod claims;
 mod config;
+mod course;
 mod cpus;
 mod debug_regs;
 mod departure;
+mod directory;
 mod dispatch;
 mod entry;
 mod error;
 mod exception;
 mod fault;
 mod frame;
+mod gates;
+mod hits;
 mod install;
+mod interrupts;
+mod lead;
+mod leading;
+mod local;
+mod mailbox;
 mod memory;
 mod notes;
 mod own_code;
 mod panic;
 mod pending;
 mod registers;
+mod start;
 mod state;
 mod step;
 mod stopped;
@@ -79,14 +100,16 @@ mod tables;
 mod tasks;
 mod uart;
 
+pub use area::CpuMemory;
 pub use config::{Config, SerialInterrupt};
 pub use dispatch::Handling;
 pub use entry::{serial_entry, vector_entry};
-pub use error::{ClaimError, InstallError};
+pub use error::{ClaimError, InstallError, StartCpuError};
 pub use exception::breakpoint;
 pub use frame::{FpuImage, Frame, flag, vector};
 pub use panic::panic;
 pub use stub::Stub;
+pub use tasks::OnCpu;
 pub use uart::{Port, PortError};
 
 /// A [`breakpoint()`](fn@breakpoint) in the way of a macro: stops in the debugger here.

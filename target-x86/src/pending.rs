@@ -2,17 +2,16 @@
 //!
 //! An exception may interrupt code that is working on the arbiter: `claim` called by the
 //! firmware, or the stub itself. It cannot wait for that code, which runs below it, so it
-//! leaves a note here, without a lock, and returns. Whoever gives the lock back looks.
+//! leaves a note here, without a lock, and returns. Who has done its work looks.
 //!
-//! Notes are written with interrupts off on the one CPU that they are about. An NMI writes
-//! nothing but its own flag, so that it may come between two writes of another note. One that
-//! comes in the entry is noted there, in [`NMI_NOTED`], and counts here.
+//! Notes are written with interrupts off on the one CPU that they are about, or by the leader
+//! while that CPU waits. An NMI writes nothing but its own flag, so that it may come between two
+//! writes of another note. One that comes in the entry is marked there, and served on its way out.
 
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use tetrarch::dr::Dr7;
 
-use crate::area::NMI_NOTED;
 use crate::notes::Notes;
 
 /// Why the library itself executes an INT3: what it wants of the handler.
@@ -22,14 +21,16 @@ pub(crate) enum Request {
     Attend,
     /// The firmware panicked; the message is kept.
     Panic,
-    /// The lock is free again, and there are notes.
+    /// The work is done, and there are notes.
     Deliver,
     /// End the session, release everything.
     HandOff,
+    /// Somebody else leads: wait until that is over.
+    Wait,
 }
 
 impl Request {
-    const ALL: [Self; 4] = [Self::Attend, Self::Panic, Self::Deliver, Self::HandOff];
+    const ALL: [Self; 5] = [Self::Attend, Self::Panic, Self::Deliver, Self::HandOff, Self::Wait];
 }
 
 /// The notes of one CPU.
@@ -39,6 +40,7 @@ pub(crate) struct Pending {
     /// The DR7 that was taken away from an exception on its way in, or 0.
     control: AtomicU32,
     nmi: AtomicBool,
+    serial: AtomicBool,
     /// Position in [`Request::ALL`] plus one, or 0.
     request: AtomicU8,
 }
@@ -50,6 +52,7 @@ impl Pending {
             debug: Notes::new(),
             control: AtomicU32::new(0),
             nmi: AtomicBool::new(false),
+            serial: AtomicBool::new(false),
             request: AtomicU8::new(0),
         }
     }
@@ -73,17 +76,36 @@ impl Pending {
 
     /// Takes the noted NMI; several count as one, as they do in the processor.
     pub fn take_nmi(&self) -> bool {
-        self.nmi.swap(false, Ordering::Relaxed) | NMI_NOTED.swap(false, Ordering::Relaxed)
+        self.nmi.swap(false, Ordering::Relaxed)
     }
 
     /// Whether an NMI is noted.
     pub fn has_nmi(&self) -> bool {
-        self.nmi.load(Ordering::Relaxed) || NMI_NOTED.load(Ordering::Relaxed)
+        self.nmi.load(Ordering::Relaxed)
     }
 
-    /// Whether a debug exception or an NMI is noted.
+    /// Forgets everything: the CPU was reset.
+    pub fn forget(&self) {
+        self.debug.take();
+        self.take_nmi();
+        self.take_serial();
+        self.take_control();
+        self.take_request();
+    }
+
+    /// Whether anything is noted.
     pub fn has_notes(&self) -> bool {
-        self.has_nmi() || !self.debug.is_empty()
+        self.has_nmi() || self.serial.load(Ordering::Relaxed) || !self.debug.is_empty()
+    }
+
+    /// Notes that the serial port has something.
+    pub fn note_serial(&self) {
+        self.serial.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes that note.
+    pub fn take_serial(&self) -> bool {
+        self.serial.swap(false, Ordering::Relaxed)
     }
 
     /// Says what the INT3 that follows is for.
@@ -91,9 +113,15 @@ impl Pending {
         self.request.store(request as u8 + 1, Ordering::Relaxed);
     }
 
+    /// What the INT3 is for that the library is about to execute, or has executed.
+    pub fn requested(&self) -> Option<Request> {
+        let number = self.request.load(Ordering::Relaxed);
+        Request::ALL.get(usize::from(number).checked_sub(1)?).copied()
+    }
+
     /// Whether an INT3 of the library's own is about to be executed.
     pub fn is_requested(&self) -> bool {
-        self.request.load(Ordering::Relaxed) != 0
+        self.requested().is_some()
     }
 
     /// What the INT3 that brought us here is for; `None` if it is not the library's own.

@@ -1,56 +1,158 @@
-//! The static that the firmware makes, and all that it can be asked.
+//! The static that the firmware makes, and what it is asked beside claims and tasks.
 //!
-//! Functions here run on the firmware's own stack, with interrupts off, under the working IDT
-//! (an access of theirs may fault) and under one lock. Exceptions that come meanwhile leave a
-//! note ([`pending`]), which is looked at as soon as the lock is free, in an exception again:
-//! an INT3 of the library's own, which is also how the debugger is entered from here.
+//! Functions here run on the firmware's own stack, with interrupts off ([`access`](crate::access)).
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use tetrarch::arbiter::{PlanId, ProtectError, Protected};
+use spin::Once;
+use tetrarch::arbiter::{CpuId, ProtectError, Protected, Switching};
+use tetrarch::rendezvous::Rendezvous;
 use tetrarch::session::Overheard;
 
 use crate::bring_up::Form;
 use crate::config::Config;
-use crate::cpus::{self, Lock};
+use crate::cpus;
+use crate::directory::{self, Others};
 use crate::dispatch::{self, Handling};
-use crate::error::{ClaimError, InstallError};
-use crate::exception;
+use crate::error::InstallError;
 use crate::frame::{Frame, vector};
+use crate::gates::Gates;
+use crate::local::Local;
 use crate::panic::Message;
-use crate::pending::{self, Pending};
+use crate::pending;
 use crate::state::State;
 
-/// A GDB stub and an arbiter, with room for `CLAIMS` claims, some of which may belong to one of
-/// up to `TASKS` tasks. Make it a static.
-pub struct Stub<const CLAIMS: usize = 16, const TASKS: usize = 0> {
-    pub(crate) state: Lock<State<CLAIMS, TASKS>>,
-    pub(crate) pending: Pending,
+/// A GDB stub and an arbiter for up to `CPUS` CPUs, with room for `CLAIMS` claims, some of which
+/// may belong to one of up to `TASKS` tasks. Make it a static.
+pub struct Stub<const CLAIMS: usize = 16, const TASKS: usize = 0, const CPUS: usize = 1> {
+    pub(crate) world: Rendezvous<CPUS>,
+    /// What all CPUs share; the leader's.
+    shared: UnsafeCell<State<CLAIMS, TASKS, CPUS>>,
+    locals: [Local<CLAIMS, TASKS>; CPUS],
     pub(crate) message: Message,
-    /// The number of the plan in force, to be compared without the lock.
-    in_force: AtomicU32,
+    setup: Once<Setup>,
+    /// Installed, and has not handed off.
+    rules: AtomicBool,
+    /// How often the claims have changed.
+    revision: AtomicU32,
 }
 
-impl<const CLAIMS: usize, const TASKS: usize> Default for Stub<CLAIMS, TASKS> {
+// SAFETY: two CPUs could use what they share at once. It is the leader's, and there is one.
+unsafe impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Sync
+    for Stub<CLAIMS, TASKS, CPUS>
+{
+}
+
+/// What the installation has settled.
+pub(crate) struct Setup {
+    pub form: Form,
+    /// How the gates of the CPU look that installed the stub.
+    pub gates: Gates,
+    pub end_of_interrupt: Option<fn()>,
+    pub reset: fn() -> !,
+    /// What time it is, for claims that take turns.
+    pub clock: fn() -> u64,
+    /// How long is waited for a CPU, in ticks of the TSC.
+    pub patience: u64,
+    pub send_nmi: fn(u32),
+    pub activity: fn(CpuId) -> &'static str,
+    pub switching: Switching,
+}
+
+impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Default
+    for Stub<CLAIMS, TASKS, CPUS>
+{
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
+impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TASKS, CPUS> {
     /// Not installed yet.
     pub const fn new() -> Self {
         Self {
-            state: Lock::new(State::new()),
-            pending: Pending::new(),
+            world: Rendezvous::new(),
+            shared: UnsafeCell::new(State::new()),
+            locals: [const { Local::new() }; CPUS],
             message: Message::new(),
-            in_force: AtomicU32::new(PlanId::NONE.bits()),
+            setup: Once::new(),
+            rules: AtomicBool::new(false),
+            revision: AtomicU32::new(0),
         }
     }
 
-    /// The plan in force on this CPU, or the one before if the arbiter is at work on it.
-    pub(crate) fn in_force(&self) -> PlanId {
-        PlanId::from_bits(self.in_force.load(Ordering::Relaxed))
+    /// What all share, for the leader.
+    pub(crate) fn shared(&self) -> *mut State<CLAIMS, TASKS, CPUS> {
+        self.shared.get()
+    }
+
+    /// What the installation has settled.
+    pub(crate) fn setup(&self) -> Option<&Setup> {
+        self.setup.get()
+    }
+
+    pub(crate) fn set_up(&self, setup: Setup) {
+        self.setup.call_once(|| setup);
+        self.rules.store(true, Ordering::Release);
+    }
+
+    /// What one CPU has for itself.
+    pub(crate) fn local(&self, cpu: CpuId) -> Option<&Local<CLAIMS, TASKS>> {
+        self.locals.get(usize::from(cpu.0))
+    }
+
+    /// All of them, with their numbers.
+    pub(crate) fn locals(&self) -> impl Iterator<Item = (CpuId, &Local<CLAIMS, TASKS>)> {
+        (0..=u16::MAX).map(CpuId).zip(&self.locals)
+    }
+
+    /// Whether the stub is installed, and has not handed off.
+    pub(crate) fn rules(&self) -> bool {
+        self.rules.load(Ordering::Acquire)
+    }
+
+    /// Rules no more.
+    pub(crate) fn abdicate(&self) {
+        self.rules.store(false, Ordering::Release);
+    }
+
+    /// How often the claims have changed.
+    pub(crate) fn revision(&self) -> u32 {
+        self.revision.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_revision(&self, revision: u32) {
+        self.revision.store(revision, Ordering::Relaxed);
+    }
+
+    /// What time it is, for claims that take turns.
+    pub(crate) fn now(&self) -> u64 {
+        self.setup().map_or(0, |setup| (setup.clock)())
+    }
+
+    /// Resets the machine.
+    pub(crate) fn reset(&self) -> ! {
+        match self.setup() {
+            Some(setup) => (setup.reset)(),
+            None => cpus::reset(),
+        }
+    }
+
+    /// The CPU that executes the call, if it was started.
+    pub(crate) fn here(&self) -> Option<(CpuId, &Local<CLAIMS, TASKS>)> {
+        let cpu = if CPUS == 1 { CpuId(0) } else { directory::of_this_cpu()?.cpu() };
+        Some((cpu, self.local(cpu)?))
+    }
+
+    /// Whether there is room for other CPUs.
+    pub(crate) fn others() -> Others {
+        if CPUS == 1 { Others::None } else { Others::Some }
+    }
+
+    /// Whether an NMI came in an exception of this CPU's, which did not look any more.
+    pub(crate) fn has_marked(&self, local: &Local<CLAIMS, TASKS>) -> bool {
+        local.memory().is_some_and(|memory| memory.nmi_noted().load(Ordering::Relaxed))
     }
 
     /// Puts the stub into an image: takes #DB, NMI, #BP, #GP, #PF, every exception that the
@@ -90,29 +192,6 @@ impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
         unsafe { self.bring_up(config, Form::Hook) }
     }
 
-    /// Works on the state of an installed stub, and looks at the notes afterwards.
-    #[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
-    pub(crate) fn exclusively<R>(
-        &self,
-        work: impl FnOnce(&mut State<CLAIMS, TASKS>) -> R,
-    ) -> Result<R, ClaimError> {
-        cpus::without_interrupts(|| {
-            let mut state = self.state.enter()?;
-            if state.tables.is_none() {
-                return Err(ClaimError::NotInstalled);
-            }
-            let result = work(&mut state);
-            // Only now: until here, a debug exception notes the plan that was in force before.
-            let plan = state.arbiter.in_force(cpus::current());
-            self.in_force.store(plan.bits(), Ordering::Relaxed);
-            drop(state);
-            if self.pending.has_notes() {
-                self.enter(pending::Request::Deliver);
-            }
-            Ok(result)
-        })
-    }
-
     /// Refuses all further breakpoints in a range, or all but data watchpoints: for memory that
     /// the firmware's own exception path needs, and, with a linker script that gathers it, for
     /// the code of the library.
@@ -122,14 +201,15 @@ impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
     /// There are too many ranges, or a claim is there already. Before the installation and out
     /// of a handler none can be added: that is [`ProtectError::TooMany`], too.
     pub fn protect(&self, range: Protected) -> Result<(), ProtectError> {
-        self.exclusively(|state| state.arbiter.protect(range)).unwrap_or(Err(ProtectError::TooMany))
+        self.exclusively(|lead| lead.state().arbiter.protect(range))
+            .unwrap_or(Err(ProtectError::TooMany))
     }
 
     /// Looks at the serial port, and stops in the debugger if a client wants that. For
     /// firmware whose port does not interrupt: call it where nothing is half done.
     pub fn poll(&self) {
-        cpus::without_interrupts(|| match self.exclusively(State::overhear) {
-            Ok(Overheard::Interrupt | Overheard::Packet) => self.enter(pending::Request::Attend),
+        cpus::without_interrupts(|| match self.exclusively(|lead| lead.state().overhear()) {
+            Ok(Overheard::Interrupt | Overheard::Packet) => self.ask(pending::Request::Attend),
             Ok(Overheard::Nothing) | Err(_) => {}
         });
     }
@@ -144,7 +224,7 @@ impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
     pub fn hand_off(&self) {
         cpus::without_interrupts(|| {
             if self.exclusively(|_| ()).is_ok() {
-                self.enter(pending::Request::HandOff);
+                self.ask(pending::Request::HandOff);
             }
         });
     }
@@ -165,12 +245,5 @@ impl<const CLAIMS: usize, const TASKS: usize> Stub<CLAIMS, TASKS> {
     pub fn serial_interrupt(&'static self, frame: &mut Frame) -> Handling {
         frame.vector = vector::SERIAL;
         dispatch::from_firmware(frame)
-    }
-
-    /// Enters the stub from the firmware's context. Interrupts are off, so that no other INT3
-    /// takes the request for its own.
-    pub(crate) fn enter(&self, request: pending::Request) {
-        self.pending.request(request);
-        exception::breakpoint();
     }
 }

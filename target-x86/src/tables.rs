@@ -28,6 +28,11 @@ pub struct DescriptorTable {
 }
 
 impl DescriptorTable {
+    /// As the register that points to it wants it; `length` in bytes.
+    pub(crate) const fn new(base: u64, length: usize) -> Self {
+        Self { base, limit: (length - 1) as u16 }
+    }
+
     /// Address of descriptor number `index` of `size` bytes, if the table reaches that far.
     pub(crate) fn entry(self, index: usize, size: usize) -> Option<u64> {
         let last = index.checked_mul(size)?.checked_add(size - 1)?;

@@ -34,6 +34,8 @@ pub struct Conversation {
     output: Receiver<Vec<u8>>,
     /// What has arrived and was not asked for yet.
     pending: String,
+    /// The first bytes of a character that comes next.
+    begun: Vec<u8>,
     /// How much of `pending` the terminal has seen.
     echoed: usize,
     transcript: String,
@@ -59,6 +61,7 @@ impl Conversation {
             input,
             output: follow(reader),
             pending: String::new(),
+            begun: Vec::new(),
             echoed: 0,
             transcript: String::new(),
             echo,
@@ -95,7 +98,8 @@ impl Conversation {
             if let Some(position) = self.pending[searched..].find(prompt) {
                 let end = searched + position;
                 self.show(end);
-                let text: String = self.pending.drain(..end + prompt.len()).take(end).collect();
+                let text = self.pending[..end].to_owned();
+                self.pending.drain(..end + prompt.len());
                 self.echoed = 0;
                 self.transcript.push_str(&text);
                 self.transcript.push_str(prompt);
@@ -105,7 +109,7 @@ impl Conversation {
             searched = self.pending.rfind('\n').map_or(0, |end| end + 1);
             self.show(searched);
             match self.output.recv_timeout(LIMIT) {
-                Ok(bytes) => self.pending.push_str(&String::from_utf8_lossy(&bytes)),
+                Ok(bytes) => self.take_in(&bytes),
                 Err(RecvTimeoutError::Timeout) => {
                     bail!("no {prompt:?} within {} s{}", LIMIT.as_secs(), self.evidence())
                 }
@@ -114,6 +118,18 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    /// Adds what has arrived, but for the beginning of a character whose end has not.
+    fn take_in(&mut self, bytes: &[u8]) {
+        self.begun.extend_from_slice(bytes);
+        let whole = match std::str::from_utf8(&self.begun) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Ok(_) | Err(_) => self.begun.len(),
+        };
+        let rest = self.begun.split_off(whole);
+        self.pending.push_str(&String::from_utf8_lossy(&self.begun));
+        self.begun = rest;
     }
 
     fn evidence(&self) -> String {

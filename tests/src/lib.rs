@@ -34,6 +34,7 @@ pub mod poll;
 pub mod qemu;
 pub mod report;
 pub mod rsp;
+pub mod serial;
 pub mod session;
 
 pub use bochs::Bochs;

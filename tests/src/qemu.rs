@@ -8,13 +8,11 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::json;
 use tempfile::TempDir;
 
 use crate::child::{self, Guard};
@@ -22,30 +20,13 @@ use crate::image::Image;
 use crate::log::{Listener, Log};
 use crate::monitor::Monitor;
 use crate::poll;
+use crate::serial::Serial;
 
 /// The emulator's program.
 pub const PROGRAM: &str = "qemu-system-x86_64";
 
 /// QEMU's exit status when an image ends by itself with success (`examples/src/exit.rs`).
 pub const SUCCESS: i32 = 33;
-
-/// Where gdb's serial port comes out.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Serial {
-    /// A socket in a directory of its own, for tests.
-    Private,
-    /// A listening unix socket.
-    Unix(PathBuf),
-    /// A listening TCP port.
-    Tcp {
-        /// The address to listen on.
-        host: String,
-        /// The port to listen on.
-        port: u16,
-    },
-    /// A pseudo-terminal.
-    Pty,
-}
 
 /// What happens when the image resets the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -189,43 +170,6 @@ impl Boot {
             Ok(running.then_some(()))
         })?;
         Ok(Qemu { image: self.image, address, log, monitor, child, _directory: directory })
-    }
-}
-
-impl Serial {
-    /// QEMU's option for it.
-    fn chardev(&self, directory: &TempDir) -> String {
-        match self {
-            Self::Private => format!(
-                "socket,id=serial,path={}/gdb,server=on,wait=off",
-                directory.path().display()
-            ),
-            Self::Unix(path) => {
-                format!("socket,id=serial,path={},server=on,wait=off", path.display())
-            }
-            // Without nodelay each round trip takes 44 ms.
-            Self::Tcp { host, port } => {
-                format!("socket,id=serial,host={host},port={port},server=on,wait=off,nodelay=on")
-            }
-            Self::Pty => "pty,id=serial".to_owned(),
-        }
-    }
-
-    /// What to type after gdb's `target remote`.
-    fn address(&self, directory: &TempDir, monitor: &mut Monitor) -> Result<String> {
-        match self {
-            Self::Private => Ok(format!("{}/gdb", directory.path().display())),
-            Self::Unix(path) => Ok(path.display().to_string()),
-            Self::Tcp { host, port } => Ok(format!("{host}:{port}")),
-            Self::Pty => monitor
-                .execute("query-chardev", &json!({}))?
-                .as_array()
-                .and_then(|devices| devices.iter().find(|device| device["label"] == "serial"))
-                .and_then(|device| {
-                    device["filename"].as_str()?.strip_prefix("pty:").map(str::to_owned)
-                })
-                .context("QEMU does not say which pseudo-terminal it took"),
-        }
     }
 }
 

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
-use tetrarch_tests::qemu::{self, OnReset, Serial};
+use tetrarch_tests::qemu::{self, OnReset};
 use tetrarch_tests::report::{self, Report};
+use tetrarch_tests::serial::Serial;
 use tetrarch_tests::{Boot, Image};
 
 use crate::tools;
@@ -21,7 +22,7 @@ pub struct Options {
     /// Where gdb's serial port comes out: unix:PATH, tcp:HOST:PORT or pty
     #[arg(long, default_value = "tcp:127.0.0.1:1234")]
     serial: Port,
-    /// The number of CPUs, of which the image is told: cpus=N
+    /// The number of CPUs; all images but `smp`, which knows four, use the first one only
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     smp: u8,
     /// Write the image's log to this file and not to the terminal

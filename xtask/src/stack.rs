@@ -28,17 +28,20 @@ pub struct Use {
     pub size: u64,
 }
 
+/// What comes first in the memory of a CPU, when the library is optimised (`area.rs`).
+const WORKING_STACK: u64 = 32 << 10;
+
 /// Boots the image, keeps the stub busy, and looks.
 pub fn measure(image: &Image, elf: &object::File) -> Result<Stacks> {
     let watched = symbol(elf, "timer_ticks")?.address();
-    let stub = symbol(elf, "tetrarch_x86::area::WORKING_STACK")?;
+    let stub = symbol(elf, "tetrarch_x86::area::BOOT_MEMORY")?.address();
     let bottom = symbol(elf, "stack_bottom")?.address();
     let top = symbol(elf, "stack_top")?.address();
 
     let mut qemu = Boot::image(image.clone()).start()?;
     keep_busy(&qemu, watched)?;
     Ok(Stacks {
-        stub: used(&mut qemu, stub.address(), stub.size())?,
+        stub: used(&mut qemu, stub, WORKING_STACK)?,
         image: used(&mut qemu, bottom, top - bottom)?,
     })
 }

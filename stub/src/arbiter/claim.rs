@@ -5,7 +5,7 @@
 
 use core::fmt::{self, Write};
 
-use super::region::Region;
+use super::region::{Region, Widest, Windows};
 use crate::dr::{Condition, Window};
 
 /// A CPU, by the number that the firmware gave it: 0 up to the arbiter's `CPUS`.
@@ -180,6 +180,16 @@ impl Request {
         Request { owner, region, condition, scope: Scope::AllCpus, tenure: Tenure::Flexible }
     }
 
+    pub(super) const fn windows(&self, widest: Widest) -> Windows {
+        self.region.windows(self.condition, widest)
+    }
+
+    /// Whether `window` is one of those that it asks for.
+    pub(super) fn has_window(&self, widest: Widest, window: &Window) -> bool {
+        // The region first: most claims are elsewhere.
+        self.region.contains(window.address()) && self.windows(widest).any(|own| own == *window)
+    }
+
     /// The same request, elsewhere.
     pub const fn on(self, scope: Scope) -> Request {
         Request { scope, ..self }
@@ -222,17 +232,18 @@ pub struct Hit<'a> {
     /// Its instruction pointer: after the access for data and I/O, at the instruction for
     /// execute breakpoints.
     pub rip: usize,
-    /// How often the claim has been hit, this time included.
+    /// How often the claim has been hit on this CPU, this time included.
     pub hits: u64,
-    /// What the region held when it was last looked at, from its first byte on; shorter
+    /// What the region held when this CPU last looked at it, from its first byte on; shorter
     /// than the region where that is not known, empty for execute and I/O.
     pub old: &'a [u8],
     /// What the region holds now, likewise.
     pub new: &'a [u8],
 }
 
-/// Called for every hit of a system claim, in the debug exception, with the machine in
-/// the state of the exception: it may look and count, but must not wait for anybody.
+/// Called for every hit of a system claim, in the debug exception, with the CPU in the state of
+/// the exception: it may look and count, but must not wait for anybody. Other CPUs run on, and may
+/// be in the same handler.
 pub type Handler = fn(&Hit<'_>) -> Verdict;
 
 /// The handler of an owner that wants the debugger to stop at every hit.

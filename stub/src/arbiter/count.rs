@@ -121,6 +121,8 @@ impl fmt::Display for Spread {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(test, derive(PartialEq))]
 pub(super) struct Counter {
+    /// Which count of its place this is: a claim that begins to count has a new number.
+    number: u32,
     enabled: u64,
     running: u64,
     spread: Spread,
@@ -135,6 +137,7 @@ pub(super) struct Counter {
 impl Counter {
     /// Nothing yet.
     pub const ZERO: Counter = Counter {
+        number: 0,
         enabled: 0,
         running: 0,
         spread: Spread::NONE,
@@ -142,6 +145,16 @@ impl Counter {
         hits: 0,
         armed: false,
     };
+
+    /// Nothing yet, of the count with this number.
+    pub const fn of(number: u32) -> Counter {
+        Counter { number, ..Self::ZERO }
+    }
+
+    /// Whether it is of the count with this number.
+    pub fn is_of(&self, number: u32) -> bool {
+        self.number == number
+    }
 
     /// So much time has passed in which it was wanted.
     pub fn pass(&mut self, time: u64, armed: Armed) {

@@ -7,8 +7,8 @@
 //!
 //! The parts: a [`Region`] is cut into windows (`region`); `admission` decides whether they
 //! fit, from the claims that are live (`table`) and nothing else; `plan` works out what each
-//! CPU arms for each task, and whose turn it is among the claims that take turns; `switch`
-//! goes from one plan to another; `placement` chooses slots at the last moment, when a CPU
+//! CPU arms for each task, and whose turn it is among the claims that take turns; `cpu` goes
+//! from one plan to another; `placement` chooses slots at the last moment, when a CPU
 //! resumes or switches, and hands them to [`bank`](crate::bank) to be written; `count` is what
 //! the turns have seen; `report` shows it all to people. Whose hit it was is found in
 //! [`hit`](crate::hit). Nothing here knows of a debugger's protocol.
@@ -77,6 +77,8 @@ mod admission;
 mod claim;
 mod config;
 mod count;
+mod counting;
+mod cpu;
 mod deferral;
 mod placement;
 mod plan;
@@ -84,8 +86,9 @@ mod protect;
 mod region;
 mod rejection;
 mod report;
+mod roster;
+mod sharing;
 mod snapshot;
-mod switch;
 mod table;
 mod tasks;
 #[cfg(test)]
@@ -101,6 +104,7 @@ pub use config::{
     TooManyReserved,
 };
 pub use count::{Count, Spread};
+pub use cpu::Cpu;
 pub use deferral::HoldError;
 pub use plan::PlanId;
 pub use protect::{Against, PROTECTED_RANGES, ProtectError, Protected};
@@ -136,9 +140,14 @@ pub struct Arbiter<
     pub(crate) table: table::Table<CLAIMS>,
     protected: Vec<Protected, PROTECTED_RANGES>,
     tasks: tasks::Tasks<TASKS>,
-    cpus: [switch::Cpu<CLAIMS, TASKS, SLOTS>; CPUS],
+    /// Each CPU's own part; `None` while that CPU has it ([`lend`](Self::lend)).
+    cpus: [Option<Cpu<CLAIMS, TASKS, SLOTS>>; CPUS],
+    /// How often the plans were made anew.
+    revision: u32,
     /// The number of the next deferred release, to know which is the oldest.
     next_held: u32,
+    /// The number of the next count.
+    next_count: u32,
 }
 
 /// Claims of the debugger that must go to make room, and nothing else.
@@ -157,8 +166,10 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
             table: table::Table::new(),
             protected: Vec::new(),
             tasks: tasks::Tasks::NONE,
-            cpus: [const { switch::Cpu::RESET }; CPUS],
+            cpus: [const { Some(Cpu::RESET) }; CPUS],
+            revision: 0,
             next_held: 0,
+            next_count: 1,
         }
     }
 
@@ -231,38 +242,6 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         let claim = self.table.remove(handle)?;
         event::emit(&Event::ClaimReleased { handle, request: claim.request() });
         Some(())
-    }
-
-    /// What a flexible claim has counted; time up to the last [`accrue`](Self::accrue), switch
-    /// or tick of each CPU. `None` if the handle is stale or the claim pinned: a pinned claim is
-    /// armed all the time, and its hits need no scaling.
-    pub fn count(&self, handle: Handle) -> Option<Count> {
-        let claim = self.table.get(handle)?;
-        let Request { tenure: Tenure::Flexible, .. } = claim.request else { return None };
-        let mut count = Count::ZERO;
-        for cpu in &self.cpus {
-            cpu.counters.get(usize::from(handle.index))?.add_to(&mut count);
-        }
-        Some(count)
-    }
-
-    fn forget_counts(&mut self, handle: Handle) {
-        for cpu in &mut self.cpus {
-            if let Some(counter) = cpu.counters.get_mut(usize::from(handle.index)) {
-                *counter = count::Counter::ZERO;
-            }
-        }
-    }
-
-    /// Counts a hit on `cpu` for the claim.
-    pub(crate) fn count_hit(&mut self, cpu: CpuId, handle: Handle) {
-        if let Some(claim) = self.table.get_mut(handle) {
-            claim.hits = claim.hits.saturating_add(1);
-        }
-        let cpu = self.cpus.get_mut(cpu.index());
-        if let Some(counter) = cpu.and_then(|cpu| cpu.counters.get_mut(usize::from(handle.index))) {
-            counter.hit();
-        }
     }
 
     /// The claim that the handle names, live or held.

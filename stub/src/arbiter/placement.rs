@@ -15,15 +15,14 @@
 
 use heapless::Vec;
 
+use super::Arbiter;
 use super::claim::{CpuId, TaskId};
 use super::config::{Ability, StartError};
+use super::cpu::Cpu;
 use super::plan::PlanId;
-use super::switch::Cpu;
 use super::tasks::Task;
-use super::{Arbiter, Claim};
 use crate::bank::Bank;
-use crate::dr::{Dr7, Slot, Window};
-use crate::event::{self, Event};
+use crate::dr::{Dr7, Window};
 use crate::machine::DebugRegisters;
 
 static RESET: Bank = Bank::RESET;
@@ -32,11 +31,11 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     Arbiter<CLAIMS, CPUS, TASKS, SLOTS>
 {
     pub(crate) fn cpu(&self, cpu: CpuId) -> Option<&Cpu<CLAIMS, TASKS, SLOTS>> {
-        self.cpus.get(cpu.index())
+        self.cpus.get(cpu.index())?.as_ref()
     }
 
-    fn cpu_mut(&mut self, cpu: CpuId) -> Option<&mut Cpu<CLAIMS, TASKS, SLOTS>> {
-        self.cpus.get_mut(cpu.index())
+    pub(crate) fn cpu_mut(&mut self, cpu: CpuId) -> Option<&mut Cpu<CLAIMS, TASKS, SLOTS>> {
+        self.cpus.get_mut(cpu.index())?.as_mut()
     }
 
     /// What the registers of `cpu` hold, as last written.
@@ -176,13 +175,6 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         }
     }
 
-    /// Whether `window` is one of the claim's windows.
-    pub(crate) fn has_window(&self, claim: &Claim, window: &Window) -> bool {
-        // The region first: most claims are elsewhere.
-        claim.request.region.contains(window.address())
-            && claim.windows(self.config.widest).any(|own| own == *window)
-    }
-
     /// What each slot of `cpu` will hold when it runs, or holds if it does and nothing was
     /// claimed or released since it resumed.
     pub fn assignment(&self, cpu: CpuId) -> [Option<Window>; 4] {
@@ -192,37 +184,13 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     /// Turns all breakpoints off for a stop, on the CPU that calls. Returns what was live,
     /// by which the hits in DR6 are to be judged. Writes nothing if nothing was armed.
     pub fn suspend(&mut self, cpu: CpuId, registers: &mut impl DebugRegisters) -> Dr7 {
-        self.cpu_mut(cpu).map_or(Dr7::OFF, |cpu| cpu.bank.suspend(registers))
+        self.cpu_mut(cpu).map_or(Dr7::OFF, |part| part.suspend(registers))
     }
 
     /// Arms what is wanted on the CPU that calls, in the fewest writes (promise 9).
     pub fn resume(&mut self, cpu: CpuId, registers: &mut impl DebugRegisters) {
-        let Some(state) = self.cpu_mut(cpu) else { return };
-        let before = state.shown;
-        state.arm(registers);
-        for ((slot, before), after) in Slot::ALL.into_iter().zip(before).zip(state.shown) {
-            if let Some(window) = after.filter(|_| before != after) {
-                event::emit(&Event::Armed { cpu, slot, window: &window });
-            }
-        }
-    }
-
-    /// Works the plans out anew, after a change of the claims. All the work that a switch is
-    /// spared is done here.
-    pub(super) fn replan(&mut self) {
-        let Self { config, table, cpus, tasks, .. } = self;
-        let task_of = |claim: &Claim| claim.request.scope.task();
-        let has_claims = |task| table.iter().any(|(_, claim)| task_of(claim) == Some(task));
-        tasks
-            .update(|task| !has_claims(task), table.iter().filter_map(|(_, claim)| task_of(claim)));
-        for (number, cpu) in (0..=u16::MAX).map(CpuId).zip(cpus) {
-            for (index, plan, task) in tasks.places() {
-                cpu.set_plan(index, plan, task);
-            }
-            for (activity, plan) in cpu.plans_mut() {
-                plan.rebuild(number, config.widest, table.iter(), activity);
-            }
-            cpu.look_for_released();
+        if let Some(part) = self.cpu_mut(cpu) {
+            part.resume(cpu, registers);
         }
     }
 }

@@ -138,12 +138,14 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         let pinned = || here.clone().filter(|(_, claim)| claim.request.tenure == Tenure::Pinned);
         self.wanted.clear();
         for (_, claim) in pinned().filter(|(_, claim)| claim.is_live()) {
-            claim.windows(widest).for_each(|window| add(&mut self.wanted, window));
+            claim.request.windows(widest).for_each(|window| add(&mut self.wanted, window));
         }
         self.pinned = self.wanted.len();
         self.kept.clear();
         for (_, claim) in pinned().filter(|(_, claim)| !claim.is_live()) {
-            for window in claim.windows(widest).filter(|window| !self.wanted.contains(window)) {
+            for window in
+                claim.request.windows(widest).filter(|window| !self.wanted.contains(window))
+            {
                 add(&mut self.kept, window);
             }
         }
@@ -153,7 +155,7 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
                 .filter(|(_, claim)| claim.request.tenure == Tenure::Flexible && claim.is_live());
             // Admission has seen to it that there is one window.
             live.filter_map(|(handle, claim)| {
-                let window = claim.windows(widest).next()?;
+                let window = claim.request.windows(widest).next()?;
                 Some(Contender { place: handle.index, window, turn: Turn::NONE })
             })
         };

@@ -124,9 +124,11 @@ impl<'a, const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS
     ) -> impl Iterator<Item = (Handle, &'a Claim)> + use<'a, CLAIMS, CPUS, TASKS, SLOTS> {
         let (arbiter, cpu) = (self.arbiter, self.cpu);
         let task = arbiter.cpu(cpu).and_then(|state| state.at(self.plan).task);
+        let widest = arbiter.config.widest;
         let all = move || {
             arbiter.claims().filter(move |(_, claim)| {
-                claim.request().scope.applies(cpu, task) && arbiter.has_window(claim, &window)
+                let request = claim.request();
+                request.scope.applies(cpu, task) && request.has_window(widest, &window)
             })
         };
         all()

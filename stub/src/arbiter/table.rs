@@ -3,7 +3,6 @@
 use core::fmt;
 
 use super::claim::{Class, Handle, Handler, Owner, Request};
-use super::region::{Widest, Windows};
 use super::snapshot::Snapshot;
 
 /// The handle names no claim (any more).
@@ -25,6 +24,8 @@ pub struct Claim {
     pub(super) request: Request,
     pub(super) handler: Handler,
     pub(crate) hits: u64,
+    /// The number of its count.
+    pub(super) count: u32,
     pub(super) standing: Standing,
     pub(crate) snapshot: Snapshot,
 }
@@ -43,7 +44,8 @@ pub(super) enum Standing {
 
 impl Claim {
     pub(super) fn new(request: Request, handler: Handler) -> Claim {
-        Claim { request, handler, hits: 0, standing: Standing::Live, snapshot: Snapshot::EMPTY }
+        let (standing, snapshot) = (Standing::Live, Snapshot::EMPTY);
+        Claim { request, handler, hits: 0, count: 0, standing, snapshot }
     }
 
     /// What was asked for.
@@ -83,10 +85,6 @@ impl Claim {
             Standing::Live => true,
             Standing::Disabled | Standing::Held(_) => false,
         }
-    }
-
-    pub(super) const fn windows(&self, widest: Widest) -> Windows {
-        self.request.region.windows(self.request.condition, widest)
     }
 
     /// What its region held when it was last looked at.
@@ -143,13 +141,6 @@ impl<const CLAIMS: usize> Table<CLAIMS> {
         self.places.iter().zip(0..=u16::MAX).filter_map(|(place, index)| {
             let handle = Handle { index, generation: place.generation };
             place.claim.as_ref().map(|claim| (handle, claim))
-        })
-    }
-
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Handle, &mut Claim)> {
-        self.places.iter_mut().zip(0..=u16::MAX).filter_map(|(place, index)| {
-            let handle = Handle { index, generation: place.generation };
-            place.claim.as_mut().map(|claim| (handle, claim))
         })
     }
 

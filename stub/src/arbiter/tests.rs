@@ -17,6 +17,7 @@ mod quanta;
 mod refusal;
 mod rotation;
 mod scopes;
+mod sharing;
 mod switching;
 mod turns;
 mod writes;

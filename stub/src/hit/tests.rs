@@ -7,7 +7,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
-use crate::arbiter::{Config, Request, Scope, carry_on, stop};
+use crate::arbiter::{Config, Request, Scope, Verdict, carry_on, stop};
 use crate::dr::{Condition, Length};
 use crate::machine::DebugRegisters;
 

@@ -8,17 +8,18 @@ use heapless::String;
 use num_traits::{Bounded, NumCast};
 
 use super::dialogue::{self, Outcome};
+use super::untold::Untold;
 use super::{Next, Overheard, Session, console};
 use crate::arbiter::Arbiter;
 use crate::link::Overflow;
 use crate::packet::{self, Checked, Errno, Farewell, Limits, Reply, ThreadIds};
 use crate::register_file::RegisterFile;
 use crate::target::refusal::Refusal;
-use crate::target::{Debuggee, Machine};
+use crate::target::{Debuggee, Machine, cpu_of};
 
-impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
+impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET, QUEUE, CPUS> {
     /// Answers the packet that the link holds.
-    pub(super) fn answer<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
+    pub(super) fn answer<M: Machine, const CLAIMS: usize, const TASKS: usize>(
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
@@ -31,7 +32,7 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             Checked::NewClient(packet, thread_ids) => {
                 // The breakpoints of a client that vanished are not this one's.
                 debugger.clear(arbiter, machine);
-                untold.clear();
+                untold.iter_mut().for_each(Untold::clear);
                 *overheard = Overheard::Nothing;
                 client.arrive(packet.payload(), thread_ids);
                 packet
@@ -70,7 +71,9 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             debugger,
             firmware: *firmware,
             console: console::<QUEUE>(),
+            stopped: stop.cpu,
             stop_text: &stop.text,
+            selected: cpu_of(client.access),
         };
         match dialogue::answer(&mut target, scratch, client, forwarded.payload(), sink) {
             Outcome::Answered if self.debugger.orders.reset => Next::Reset,
@@ -85,7 +88,7 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             Outcome::Detached => {
                 self.close(arbiter, machine);
                 arbiter.refresh_snapshots(machine);
-                self.go(arbiter, machine)
+                Next::Run(self.order(arbiter, machine, machine.cpu()))
             }
             Outcome::Died => {
                 let refusal = Refusal::Packet(Errno::Failed);

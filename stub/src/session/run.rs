@@ -5,10 +5,12 @@ use core::fmt::Write;
 use heapless::String;
 
 use super::client::Phase;
+use super::places::Place;
 use super::{Cause, Next, Overheard, Session, Stop, console, dialogue};
-use crate::arbiter::Arbiter;
+use crate::arbiter::{Arbiter, CpuId};
 use crate::stop::{self, Reason, StopText};
-use crate::target::{Action, Debuggee, Machine, thread_of};
+use crate::target::{Action, Debuggee, Debugger, Machine, thread_of};
+use crate::watch::Report;
 
 /// What one CPU does when it leaves the stub.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +30,8 @@ pub enum Motion {
     Continue,
     /// Execute the next instruction and come back with DR6.BS set.
     Step,
+    /// Stay in the stub, until the next order.
+    Wait,
 }
 
 /// What becomes of RFLAGS.RF, which holds back execute breakpoints for one instruction.
@@ -42,14 +46,9 @@ pub enum ResumeFlag {
     Clear,
 }
 
-impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
+impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET, QUEUE, CPUS> {
     /// Stops, and says so on the client's console too, because gdb has no word for the reason.
-    pub(super) fn announce<
-        M: Machine,
-        const CLAIMS: usize,
-        const CPUS: usize,
-        const TASKS: usize,
-    >(
+    pub(super) fn announce<M: Machine, const CLAIMS: usize, const TASKS: usize>(
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
@@ -69,22 +68,31 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// Stops: the reply goes to the client if it waits for one.
-    pub(super) fn enter<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
+    pub(super) fn enter<M: Machine, const CLAIMS: usize, const TASKS: usize>(
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
         reason: Reason,
         text: StopText,
     ) -> Next {
-        let cpu = machine.cpu();
+        self.stop(arbiter, machine, Stop { cpu: machine.cpu(), reason, text })
+    }
+
+    /// Stops, on this CPU or for another that had stopped before.
+    fn stop<M: Machine, const CLAIMS: usize, const TASKS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
+        machine: &mut M,
+        stop: Stop,
+    ) -> Next {
+        let Stop { cpu, reason, .. } = stop;
         self.client.access = thread_of(cpu);
         self.client.stepping = thread_of(cpu);
-        self.stop = Stop {
-            reason,
-            text,
-            program_counter: machine.program_counter(cpu).unwrap_or_default(),
-            reported: self.stop.reported,
-        };
+        self.stop = stop;
+        let program_counter = machine.program_counter(cpu).ok();
+        let reported = self.place(cpu).reported;
+        self.remember(cpu, Place { program_counter, reported });
+        (0..=u16::MAX).take(CPUS).for_each(|other| self.arrived(machine, CpuId(other)));
         match self.overheard {
             // Whoever sends packets does not wait for a stop reply, and would take it for the
             // answer.
@@ -107,24 +115,22 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// Sends the stop reply for the stop that we are in.
-    pub(super) fn report_stop<
-        M: Machine,
-        const CLAIMS: usize,
-        const CPUS: usize,
-        const TASKS: usize,
-    >(
+    pub(super) fn report_stop<M: Machine, const CLAIMS: usize, const TASKS: usize>(
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) {
-        let reply = self.stop.reason.reply(thread_of(machine.cpu()), self.client.vocabulary);
+        let Stop { cpu, reason, .. } = self.stop;
+        let reply = reason.reply(thread_of(cpu), self.client.vocabulary);
         let mut target = Debuggee {
             arbiter,
             machine,
             debugger: &mut self.debugger,
             firmware: self.firmware,
             console: console::<QUEUE>(),
+            stopped: cpu,
             stop_text: &self.stop.text,
+            selected: cpu,
         };
         let sink = self.link.sink();
         match dialogue::report_stop(&mut target, &mut self.scratch, &self.client, reply, sink) {
@@ -137,7 +143,7 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// A packet came while the target was running: stop, which answers it.
-    pub(super) fn visit<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
+    pub(super) fn visit<M: Machine, const CLAIMS: usize, const TASKS: usize>(
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
@@ -147,7 +153,7 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
     }
 
     /// The client wants the target to run.
-    pub(super) fn resume<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
+    pub(super) fn resume<M: Machine, const CLAIMS: usize, const TASKS: usize>(
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
@@ -156,40 +162,62 @@ impl<const PACKET: usize, const QUEUE: usize> Session<PACKET, QUEUE> {
             let reason = Reason::Interrupted;
             return self.enter(arbiter, machine, reason, stop::by(reason, &Cause::Interrupt));
         }
-        let place = machine.program_counter(machine.cpu()).ok();
-        let watches = &self.debugger.watches;
-        if let Some(report) = place.and_then(|place| self.untold.next(place, arbiter, watches)) {
+        let actions = self.debugger.orders.actions;
+        if let Some((cpu, report)) = self.next_untold(arbiter, machine) {
             let reason = Reason::Watch(report);
-            return self.enter(arbiter, machine, reason, stop::by_trap(reason));
+            let text = stop::by_trap(reason);
+            return self.stop(arbiter, machine, Stop { cpu, reason, text });
         }
-        let action = self.debugger.orders.action;
-        match action {
+        match actions.of(self.stop.cpu) {
             // What the client took out and did not put back is not wanted any more.
             Action::Continue => arbiter.end_deferrals(),
-            Action::Step | Action::StepRange { .. } => {}
+            // Nor does the stopped context go on if it waits while another steps.
+            Action::Step | Action::StepRange { .. } | Action::Wait => {}
         }
         arbiter.refresh_snapshots(machine);
-        self.running = action;
-        self.go(arbiter, machine)
+        self.running = actions;
+        Next::Run(self.order(arbiter, machine, machine.cpu()))
     }
 
-    /// Lets the target do what it was last told to do.
-    pub(super) fn go<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
+    /// A hit that waits to be told, of a CPU that is to go on from where it came.
+    fn next_untold<M: Machine, const CLAIMS: usize, const TASKS: usize>(
         &mut self,
         arbiter: &Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &M,
-    ) -> Next {
-        let cpu = machine.cpu();
+    ) -> Option<(CpuId, Report)> {
+        let Self { debugger: Debugger { orders, watches, .. }, untold, .. } = self;
+        let mut waiting = (0..=u16::MAX).map(CpuId).zip(untold);
+        waiting.find_map(|(cpu, untold)| {
+            // One that is to stay where it is waits for another.
+            let goes_on = orders.actions.of(cpu) != Action::Wait;
+            let place = machine.program_counter(cpu).ok().filter(|_| goes_on)?;
+            Some((cpu, untold.next(place, arbiter, watches)?))
+        })
+    }
+
+    /// What a stopped CPU is to do when the target goes on. When it does, [`departed`] is due.
+    ///
+    /// [`departed`]: Self::departed
+    pub fn order<M: Machine, const CLAIMS: usize, const TASKS: usize>(
+        &self,
+        arbiter: &Arbiter<CLAIMS, CPUS, TASKS>,
+        machine: &M,
+        cpu: CpuId,
+    ) -> Go {
         let next = machine.program_counter(cpu).unwrap_or_default();
-        let resume_flag = match self.stop.reported.take() {
+        let Place { program_counter, reported } = self.place(cpu);
+        let resume_flag = match reported {
             Some(reported) if reported == next && arbiter.breaks_at(cpu, next) => ResumeFlag::Set,
-            Some(_) | None if self.stop.program_counter != next => ResumeFlag::Clear,
+            Some(_) | None if program_counter.is_some_and(|before| before != next) => {
+                ResumeFlag::Clear
+            }
             Some(_) | None => ResumeFlag::Keep,
         };
-        let motion = match self.running {
+        let motion = match self.running.of(cpu) {
             Action::Continue => Motion::Continue,
             Action::Step | Action::StepRange { .. } => Motion::Step,
+            Action::Wait => Motion::Wait,
         };
-        Next::Run(Go { motion, resume_flag })
+        Go { motion, resume_flag }
     }
 }

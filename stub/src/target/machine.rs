@@ -1,5 +1,5 @@
-//! What the session needs of hardware beyond the arbiter's [traits](crate::machine): a CPU that
-//! has stopped, with registers to read and write.
+//! What the session needs of hardware beyond the arbiter's [traits](crate::machine): CPUs that
+//! have stopped, with registers to read and write.
 
 use gdbstub::arch::Arch;
 
@@ -17,6 +17,18 @@ pub enum RegisterError {
     Refused,
 }
 
+/// What the session has to know of a CPU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum CpuState {
+    /// It is not there, or has not been started: no thread.
+    Absent,
+    /// It has stopped.
+    Stopped,
+    /// It was told to stop and has not: a thread of which nothing is known.
+    NotResponding,
+}
+
 /// A stopped machine, as the session sees it.
 pub trait Machine: DebugRegisters + Memory {
     /// Word size, register file and target description, in gdbstub's terms.
@@ -24,6 +36,16 @@ pub trait Machine: DebugRegisters + Memory {
 
     /// The CPU that runs the stub.
     fn cpu(&self) -> CpuId;
+
+    /// What a CPU does. Without other CPUs: the one that runs the stub has stopped.
+    fn state(&self, cpu: CpuId) -> CpuState {
+        if cpu == self.cpu() { CpuState::Stopped } else { CpuState::Absent }
+    }
+
+    /// What the firmware says of what `cpu` was doing, for a person; may be empty.
+    fn activity(&self, _cpu: CpuId) -> &'static str {
+        ""
+    }
 
     /// Address of the instruction that `cpu` will execute next.
     fn program_counter(&self, cpu: CpuId) -> Result<usize, RegisterError>;

@@ -34,19 +34,19 @@ use monitor::Command;
 use refusal::Refusal;
 use resume::Orders;
 
-pub use machine::{Machine, RegisterError};
+pub use machine::{CpuState, Machine, RegisterError};
 pub(crate) use memory::EVERYTHING;
-pub(crate) use resume::Action;
+pub(crate) use resume::{Action, Actions};
 
 /// What one client has set up; it ends with that client.
-pub(crate) struct Debugger {
+pub(crate) struct Debugger<const CPUS: usize> {
     pub watches: WatchBook,
     pub patches: Patches,
-    pub orders: Orders,
+    pub orders: Orders<CPUS>,
     pub refusal: Option<Refusal>,
 }
 
-impl Debugger {
+impl<const CPUS: usize> Debugger<CPUS> {
     pub const fn new() -> Self {
         Self {
             watches: WatchBook::new(),
@@ -57,7 +57,7 @@ impl Debugger {
     }
 
     /// Takes back everything that this client has set up, and nothing else.
-    pub fn clear<const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
+    pub fn clear<const CLAIMS: usize, const TASKS: usize>(
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         memory: &mut impl Memory,
@@ -81,11 +81,15 @@ pub(crate) struct Firmware {
 pub(crate) struct Debuggee<'a, M, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> {
     pub arbiter: &'a mut Arbiter<CLAIMS, CPUS, TASKS>,
     pub machine: &'a mut M,
-    pub debugger: &'a mut Debugger,
+    pub debugger: &'a mut Debugger<CPUS>,
     pub firmware: Firmware,
+    /// Whose stop it is.
+    pub stopped: CpuId,
     /// How much a `monitor` command may print, in bytes, so that its reply still fits.
     pub console: usize,
     pub stop_text: &'a StopText,
+    /// The CPU that the client looks at.
+    pub selected: CpuId,
 }
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
@@ -114,7 +118,7 @@ pub(crate) fn thread_of(cpu: CpuId) -> Tid {
     NonZeroUsize::MIN.saturating_add(cpu.0.into())
 }
 
-fn cpu_of(thread: Tid) -> CpuId {
+pub(crate) fn cpu_of(thread: Tid) -> CpuId {
     CpuId(u16::try_from(thread.get() - 1).unwrap_or(u16::MAX))
 }
 

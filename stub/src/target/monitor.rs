@@ -10,7 +10,8 @@ use gdbstub::target::ext::monitor_cmd::{ConsoleOutput, MonitorCmd};
 use heapless::String;
 
 use super::Debuggee;
-use super::machine::Machine;
+use super::machine::{CpuState, Machine};
+use crate::arbiter::CpuId;
 
 /// A command of the firmware's own.
 #[derive(Clone, Copy)]
@@ -26,7 +27,8 @@ pub struct Command {
 
 const HELP: &str = "\
 help   this text
-dr     the debug registers: who holds which, what is reserved, what is free
+dr     the debug registers: who holds which, what is reserved, what is free (dr N: of cpu N)
+cpus   what each cpu is doing, and which do not respond
 tasks  which CPU runs which task, and the tasks that have claims
 why    why the last request was refused
 stop   why the machine stopped
@@ -99,7 +101,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
     fn run_command(&mut self, name: &str, arguments: &str, out: &mut dyn Write) -> fmt::Result {
         match name {
             "help" | "" => self.help(out),
-            "dr" => write!(out, "{}", self.arbiter.table(self.machine.cpu())),
+            "dr" => self.debug_registers(arguments.trim(), out),
+            "cpus" => self.cpus(out),
             "tasks" => write!(out, "{}", self.arbiter.task_list()),
             "why" => match &self.debugger.refusal {
                 Some(refusal) => writeln!(out, "{refusal}"),
@@ -119,6 +122,41 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
                 None => writeln!(out, "no such command: {other} (try: monitor help)"),
             },
         }
+    }
+
+    fn debug_registers(&self, number: &str, out: &mut dyn Write) -> fmt::Result {
+        let cpu = match number {
+            "" => self.selected,
+            number => CpuId(number.parse().unwrap_or(u16::MAX)),
+        };
+        match self.machine.state(cpu) {
+            CpuState::Absent => writeln!(out, "there is no such cpu (try: monitor cpus)"),
+            CpuState::NotResponding => writeln!(
+                out,
+                "cpu {} does not respond: what its registers hold is not known",
+                cpu.0
+            ),
+            CpuState::Stopped => {
+                if CPUS > 1 {
+                    writeln!(out, "cpu {}:", cpu.0)?;
+                }
+                write!(out, "{}", self.arbiter.table(cpu))
+            }
+        }
+    }
+
+    fn cpus(&self, out: &mut dyn Write) -> fmt::Result {
+        writeln!(out, "next instruction    cpu")?;
+        for cpu in (0..=u16::MAX).take(CPUS).map(CpuId) {
+            match (self.machine.state(cpu), self.machine.program_counter(cpu)) {
+                (CpuState::Absent, _) => continue,
+                (CpuState::Stopped, Ok(next)) => write!(out, "{next:#018x}  ")?,
+                (CpuState::Stopped | CpuState::NotResponding, _) => write!(out, "{:18}  ", "-")?,
+            }
+            self.describe(cpu, out)?;
+            writeln!(out)?;
+        }
+        Ok(())
     }
 
     fn help(&self, out: &mut dyn Write) -> fmt::Result {

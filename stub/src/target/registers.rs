@@ -4,6 +4,7 @@
 //! the order of the registers is then written down once, in the register file.
 
 use core::convert::Infallible;
+use core::fmt::{self, Write};
 
 use gdbstub::arch::Arch;
 use gdbstub::common::Tid;
@@ -14,11 +15,14 @@ use gdbstub::target::ext::base::single_register_access::{
 };
 use gdbstub::target::ext::thread_extra_info::{ThreadExtraInfo, ThreadExtraInfoOps};
 
-use super::machine::{Machine, RegisterError};
+use super::machine::{CpuState, Machine, RegisterError};
 use super::refusal::Refusal;
 use super::{Debuggee, cpu_of, thread_of};
+use heapless::String;
+
 use crate::arbiter::CpuId;
 use crate::register_file::{read_register, write_register};
+use crate::stop::LINE;
 
 type Registers<M> = <<M as Machine>::Arch as Arch>::Registers;
 
@@ -63,6 +67,7 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> Mul
         (0..CPUS)
             .filter_map(|cpu| u16::try_from(cpu).ok())
             .map(CpuId)
+            .filter(|cpu| self.machine.state(*cpu) != CpuState::Absent)
             .map(thread_of)
             .for_each(found);
         Ok(())
@@ -74,6 +79,30 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> Mul
 
     fn support_thread_extra_info(&mut self) -> Option<ThreadExtraInfoOps<'_, Self>> {
         Some(self)
+    }
+}
+
+impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
+    Debuggee<'_, M, CLAIMS, CPUS, TASKS>
+{
+    /// Which CPU it is, if there is room for several, what it was doing, and why it stopped.
+    pub(super) fn describe(&self, cpu: CpuId, text: &mut dyn Write) -> fmt::Result {
+        if CPUS > 1 {
+            write!(text, "cpu {}", cpu.0)?;
+        }
+        let mut separator = if CPUS > 1 { " — " } else { "" };
+        let activity = self.machine.activity(cpu);
+        if !activity.is_empty() {
+            write!(text, "{separator}{activity}")?;
+            separator = ", ";
+        }
+        match self.machine.state(cpu) {
+            CpuState::Stopped if cpu == self.stopped => {
+                write!(text, "{separator}{}", self.stop_text)
+            }
+            CpuState::NotResponding => write!(text, "{separator}not responding"),
+            CpuState::Stopped | CpuState::Absent => Ok(()),
+        }
     }
 }
 
@@ -108,11 +137,13 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> ThreadExtraInfo
     for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
-    // One CPU leads every stop for now, so what stopped the machine is what stopped it.
-    fn thread_extra_info(&self, _: Tid, into: &mut [u8]) -> Result<usize, Infallible> {
-        let text = self.stop_text.as_bytes();
+    fn thread_extra_info(&self, thread: Tid, into: &mut [u8]) -> Result<usize, Infallible> {
+        let cpu = cpu_of(thread);
+        let mut text = String::<{ 2 * LINE }>::new();
+        // A line that is cut off is better than none.
+        let _ = self.describe(cpu, &mut text);
         let count = text.len().min(into.len());
-        for (to, from) in into.iter_mut().zip(text) {
+        for (to, from) in into.iter_mut().zip(text.as_bytes()) {
             *to = *from;
         }
         Ok(count)

@@ -2,7 +2,8 @@
 //!
 //! gdbstub announces the actions one by one and then says *resume*; they are only written down
 //! here, and the session acts on them when gdbstub has returned. A CPU that is not named
-//! continues, unless the packet named some CPUs and no default: then the others stay parked.
+//! continues, unless the packet named some CPUs and no default: then the others stay parked, as
+//! gdb wants it when it steps one of them over a breakpoint, or with `scheduler-locking`.
 
 use core::convert::Infallible;
 
@@ -15,7 +16,8 @@ use gdbstub::target::ext::base::multithread::{
 };
 
 use super::machine::Machine;
-use super::{Debuggee, linear};
+use super::{Debuggee, cpu_of, linear};
+use crate::arbiter::CpuId;
 
 /// What one CPU is to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,20 +28,46 @@ pub(crate) enum Action {
     Step,
     /// Execute instructions for as long as they begin inside `start..end`.
     StepRange { start: usize, end: usize },
+    /// Stay where it is.
+    Wait,
+}
+
+/// What each CPU is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Actions<const CPUS: usize> {
+    named: [Option<Action>; CPUS],
+    others: Action,
+}
+
+impl<const CPUS: usize> Actions<CPUS> {
+    /// All of them run.
+    pub const CONTINUE: Self = Self { named: [None; CPUS], others: Action::Continue };
+
+    /// What `cpu` is to do.
+    pub fn of(&self, cpu: CpuId) -> Action {
+        self.named.get(usize::from(cpu.0)).copied().flatten().unwrap_or(self.others)
+    }
+
+    fn set(&mut self, thread: Tid, action: Action) {
+        // The fence has seen to it that there is such a thread.
+        if let Some(place) = self.named.get_mut(usize::from(cpu_of(thread).0)) {
+            *place = Some(action);
+        }
+    }
 }
 
 /// What the client wants done when its packet has been answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Orders {
-    /// For the one CPU there is. With several, one each, and who stays parked.
-    pub action: Action,
+pub(crate) struct Orders<const CPUS: usize> {
+    /// When it resumes the target.
+    pub actions: Actions<CPUS>,
     /// `monitor reset`.
     pub reset: bool,
 }
 
-impl Orders {
+impl<const CPUS: usize> Orders<CPUS> {
     pub const fn new() -> Self {
-        Self { action: Action::Continue, reset: false }
+        Self { actions: Actions::CONTINUE, reset: false }
     }
 }
 
@@ -51,13 +79,17 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> Mul
     }
 
     fn clear_resume_actions(&mut self) -> Result<(), Infallible> {
-        self.debugger.orders.action = Action::Continue;
+        self.debugger.orders.actions = Actions::CONTINUE;
         Ok(())
     }
 
     // A bare machine has no signals to pass on; gdb sends one only if told to.
-    fn set_resume_action_continue(&mut self, _: Tid, _: Option<Signal>) -> Result<(), Infallible> {
-        self.debugger.orders.action = Action::Continue;
+    fn set_resume_action_continue(
+        &mut self,
+        thread: Tid,
+        _: Option<Signal>,
+    ) -> Result<(), Infallible> {
+        self.debugger.orders.actions.set(thread, Action::Continue);
         Ok(())
     }
 
@@ -77,8 +109,8 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> Mul
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> MultiThreadSingleStep
     for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
-    fn set_resume_action_step(&mut self, _: Tid, _: Option<Signal>) -> Result<(), Infallible> {
-        self.debugger.orders.action = Action::Step;
+    fn set_resume_action_step(&mut self, thread: Tid, _: Option<Signal>) -> Result<(), Infallible> {
+        self.debugger.orders.actions.set(thread, Action::Step);
         Ok(())
     }
 }
@@ -88,12 +120,12 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
 {
     fn set_resume_action_range_step(
         &mut self,
-        _: Tid,
+        thread: Tid,
         start: <Self::Arch as Arch>::Usize,
         end: <Self::Arch as Arch>::Usize,
     ) -> Result<(), Infallible> {
         let (start, end) = (linear::<M::Arch>(start), linear::<M::Arch>(end));
-        self.debugger.orders.action = Action::StepRange { start, end };
+        self.debugger.orders.actions.set(thread, Action::StepRange { start, end });
         Ok(())
     }
 }
@@ -102,6 +134,7 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
     MultiThreadSchedulerLocking for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
     fn set_resume_action_scheduler_lock(&mut self) -> Result<(), Infallible> {
+        self.debugger.orders.actions.others = Action::Wait;
         Ok(())
     }
 }

@@ -1,131 +1,37 @@
 //! A machine without hardware, and a client that speaks frames.
-//!
-//! Memory is one block of bytes with unmapped space around it, of which the first half cannot
-//! be written. The registers are a value. What is written to the debug registers is kept in
-//! order, so that a test can compare whole lists of writes.
 
 use gdbstub::common::Signal;
 use tetrarch::arbiter::{Arbiter, Config, CpuId, PlanId, Reservations};
 use tetrarch::bank::{Bank, DebugWrite};
-use tetrarch::dr::{Dr6, Dr7, Slot};
+use tetrarch::dr::{Dr6, Dr7};
 use tetrarch::hit::DebugException;
 use tetrarch::link::frame;
-use tetrarch::machine::{DebugRegisters, Memory};
 use tetrarch::session::{Cause, Fault, Go, Motion, Next, Overheard, ResumeFlag, Session};
-use tetrarch::target::{Machine, RegisterError};
-use tetrarch::x86_64::{X86_64, X86_64Registers};
+use tetrarch::target::{CpuState, Machine};
+use tetrarch::x86_64::X86_64Registers;
+
+use crate::machine::FakeMachine;
+pub use crate::machine::{BASE, WRITABLE};
 
 pub const CPU: CpuId = CpuId(0);
-/// Where the fake memory begins.
-pub const BASE: usize = 0x10_0000;
-/// Where it can be written as well.
-pub const WRITABLE: usize = BASE + 0x1000;
-const SIZE: usize = 0x2000;
-
-pub struct FakeMachine {
-    pub bytes: Vec<u8>,
-    pub registers: X86_64Registers,
-    pub writes: Vec<DebugWrite>,
-}
-
-impl FakeMachine {
-    pub fn new() -> Self {
-        let bytes = (0..SIZE).map(|index| (index % 251) as u8).collect();
-        let mut registers = X86_64Registers::default();
-        registers.core.rip = BASE as u64;
-        Self { bytes, registers, writes: Vec::new() }
-    }
-
-    fn span(&self, address: usize, length: usize, lowest: usize) -> std::ops::Range<usize> {
-        if address < lowest || address >= BASE + self.bytes.len() {
-            return 0..0;
-        }
-        let start = address - BASE;
-        start..self.bytes.len().min(start + length)
-    }
-
-    pub fn at(&mut self, address: usize) -> &mut [u8] {
-        &mut self.bytes[address - BASE..]
-    }
-}
-
-impl DebugRegisters for FakeMachine {
-    fn write_address(&mut self, slot: Slot, address: usize) {
-        self.writes.push(DebugWrite::Address(slot, address));
-    }
-
-    fn write_control(&mut self, control: Dr7) {
-        self.writes.push(DebugWrite::Control(control));
-    }
-}
-
-impl Memory for FakeMachine {
-    fn read(&mut self, address: usize, into: &mut [u8]) -> usize {
-        let span = self.span(address, into.len(), BASE);
-        into[..span.len()].copy_from_slice(&self.bytes[span.clone()]);
-        span.len()
-    }
-
-    fn write(&mut self, address: usize, bytes: &[u8]) -> usize {
-        let span = self.span(address, bytes.len(), WRITABLE);
-        self.bytes[span.clone()].copy_from_slice(&bytes[..span.len()]);
-        span.len()
-    }
-
-    fn patch(&mut self, address: usize, bytes: &[u8]) -> usize {
-        let span = self.span(address, bytes.len(), BASE);
-        self.bytes[span.clone()].copy_from_slice(&bytes[..span.len()]);
-        span.len()
-    }
-}
-
-impl Machine for FakeMachine {
-    type Arch = X86_64;
-
-    fn cpu(&self) -> CpuId {
-        CPU
-    }
-
-    fn program_counter(&self, _: CpuId) -> Result<usize, RegisterError> {
-        Ok(self.registers.core.rip as usize)
-    }
-
-    fn set_program_counter(&mut self, _: CpuId, address: usize) -> Result<(), RegisterError> {
-        self.registers.core.rip = address as u64;
-        Ok(())
-    }
-
-    fn read_registers(
-        &mut self,
-        _: CpuId,
-        registers: &mut X86_64Registers,
-    ) -> Result<(), RegisterError> {
-        *registers = self.registers.clone();
-        Ok(())
-    }
-
-    fn write_registers(
-        &mut self,
-        _: CpuId,
-        registers: &X86_64Registers,
-    ) -> Result<(), RegisterError> {
-        self.registers = registers.clone();
-        Ok(())
-    }
-}
-
-pub type TestArbiter = Arbiter<16, 1>;
 
 /// An image with a session in it, and the client's end of its line.
-pub struct Bench {
-    pub arbiter: TestArbiter,
-    pub machine: FakeMachine,
-    pub session: Session<1024, 4096>,
+pub struct BenchOf<const CPUS: usize> {
+    pub arbiter: Arbiter<16, CPUS>,
+    pub machine: FakeMachine<CPUS>,
+    pub session: Session<1024, 4096, CPUS>,
     /// What the last call answered.
     pub next: Option<Next>,
+    /// What each CPU was told when the machine last went on; nothing if it ran.
+    pub orders: [Option<Go>; CPUS],
+    /// CPUs that do not stop for the debugger.
+    pub late: Vec<CpuId>,
 }
 
-impl Bench {
+/// With one CPU.
+pub type Bench = BenchOf<1>;
+
+impl<const CPUS: usize> BenchOf<CPUS> {
     /// A running image, with slots reserved for the debugger and for the system.
     pub fn new(debugger: u8, system: u8) -> Self {
         let reservations = Reservations::new(debugger, system, 0).expect("at most four");
@@ -135,6 +41,8 @@ impl Bench {
             machine: FakeMachine::new(),
             session: Session::new(),
             next: None,
+            orders: [None; CPUS],
+            late: Vec::new(),
         }
     }
 
@@ -182,26 +90,88 @@ impl Bench {
         assert_eq!(self.send(payload), Vec::<String>::new());
         assert!(matches!(self.next, Some(Next::Run(_))), "{payload}: {:?}", self.next);
         self.machine.writes.clear();
-        self.arbiter.resume(CPU, &mut self.machine);
+        self.let_go();
         self.machine.writes.clone()
+    }
+
+    /// Lets each CPU that has stopped do as it is ordered.
+    fn let_go(&mut self) {
+        self.orders = [None; CPUS];
+        for cpu in Self::cpus() {
+            if self.machine.state(cpu) != CpuState::Stopped {
+                continue;
+            }
+            let order = self.session.order(&self.arbiter, &self.machine, cpu);
+            if cpu == self.machine.cpu {
+                assert_eq!(self.next, Some(Next::Run(order)));
+            }
+            self.orders[usize::from(cpu.0)] = Some(order);
+        }
+        for cpu in Self::cpus() {
+            let order = self.orders[usize::from(cpu.0)];
+            if order.is_some_and(|order| order.motion != Motion::Wait) {
+                self.machine.states[usize::from(cpu.0)] = CpuState::NotResponding;
+                self.session.departed(cpu);
+                self.arbiter.resume(cpu, &mut self.machine);
+            }
+        }
+    }
+
+    fn cpus() -> impl Iterator<Item = CpuId> {
+        (0..=u16::MAX).take(CPUS).map(CpuId)
+    }
+
+    /// What happens next, happens on this CPU.
+    pub fn on(&mut self, cpu: CpuId) -> &mut Self {
+        self.machine.cpu = cpu;
+        self
+    }
+
+    pub fn registers(&mut self, cpu: CpuId) -> &mut X86_64Registers {
+        &mut self.machine.registers[usize::from(cpu.0)]
+    }
+
+    /// The next instruction of a CPU.
+    pub fn rip(&mut self, cpu: CpuId) -> &mut u64 {
+        &mut self.registers(cpu).core.rip
+    }
+
+    /// The CPU stops.
+    fn halt(&mut self, cpu: CpuId) -> Dr7 {
+        self.machine.states[usize::from(cpu.0)] = CpuState::Stopped;
+        self.arbiter.suspend(cpu, &mut self.machine)
+    }
+
+    /// All others have stopped as well.
+    fn gather(&mut self) {
+        for cpu in Self::cpus() {
+            if self.machine.state(cpu) == CpuState::NotResponding && !self.late.contains(&cpu) {
+                self.halt(cpu);
+            }
+            if self.machine.state(cpu) == CpuState::Stopped {
+                self.session.arrived(&self.machine, cpu);
+            }
+        }
     }
 
     /// The machine stops.
     pub fn stop(&mut self, cause: Cause<'_>) -> Vec<String> {
-        let live = self.arbiter.suspend(CPU, &mut self.machine);
+        let cpu = self.machine.cpu;
+        let live = self.halt(cpu);
         let exceptions: Vec<_>;
         let cause = if let Cause::Debug(came) = cause {
             let came = came.iter();
             exceptions =
-                came.map(|one| self.arbiter.exception(CPU, one.status, live, one.rip)).collect();
+                came.map(|one| self.arbiter.exception(cpu, one.status, live, one.rip)).collect();
             Cause::Debug(&exceptions)
         } else {
             cause
         };
         let next = self.session.stopped(&mut self.arbiter, &mut self.machine, cause);
         self.next = Some(next);
-        if matches!(next, Next::Run(_)) {
-            self.arbiter.resume(CPU, &mut self.machine);
+        match next {
+            Next::Run(_) => self.let_go(),
+            Next::Stay | Next::Reset => self.gather(),
         }
         self.drain()
     }
@@ -213,7 +183,7 @@ impl Bench {
 
     /// A #DB for each of these, put off to be told together.
     pub fn debug_exceptions(&mut self, bits: &[u32]) -> Vec<String> {
-        let rip = self.machine.registers.core.rip as usize;
+        let rip = *self.rip(self.machine.cpu) as usize;
         let exceptions: Vec<_> = bits
             .iter()
             .map(|bits| {
@@ -246,9 +216,9 @@ impl Bench {
         payloads
     }
 
-    /// The DR7 bit that a hit of this window sets in DR6.
+    /// The bit that a hit of this window sets in DR6.
     pub fn bit_of(&self, address: usize) -> u32 {
-        let placed = self.arbiter.assignment(CPU);
+        let placed = self.arbiter.assignment(self.machine.cpu);
         let slot = placed
             .iter()
             .position(|window| window.is_some_and(|window| window.address() == address))

@@ -2,7 +2,7 @@
 
 use tetrarch::session::{Cause, Motion, Overheard, ResumeFlag};
 
-use crate::bench::{BASE, Bench, STEP, WRITABLE, console, go};
+use crate::bench::{BASE, Bench, CPU, STEP, WRITABLE, console, go};
 
 #[test]
 fn a_software_breakpoint_is_invisible_and_gone_when_it_is_taken_away() {
@@ -37,13 +37,13 @@ fn an_int3_of_the_clients_is_reported_at_it_and_one_of_the_firmwares_after_it() 
     let address = BASE + 16;
     assert_eq!(bench.ask(&format!("Z0,{address:x},1")), "OK");
     bench.resume("vCont;c");
-    bench.machine.registers.core.rip = address as u64 + 1;
+    *bench.rip(CPU) = address as u64 + 1;
     assert_eq!(bench.stop(Cause::Breakpoint), ["T05thread:p01.01;swbreak:;"]);
-    assert_eq!(bench.machine.registers.core.rip, address as u64);
+    assert_eq!(*bench.rip(CPU), address as u64);
     bench.resume("vCont;c");
-    bench.machine.registers.core.rip = address as u64 + 9;
+    *bench.rip(CPU) = address as u64 + 9;
     assert_eq!(bench.stop(Cause::Breakpoint), ["T05thread:p01.01;"]);
-    assert_eq!(bench.machine.registers.core.rip, address as u64 + 9);
+    assert_eq!(*bench.rip(CPU), address as u64 + 9);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn rf_is_set_for_a_reported_breakpoint_and_cleared_for_another_place() {
     bench.resume("vCont;c");
     assert_eq!(bench.next, go(Motion::Continue, ResumeFlag::Clear));
     // A stop for another reason at an armed breakpoint has not reported it.
-    bench.machine.registers.core.rip = here as u64;
+    *bench.rip(CPU) = here as u64;
     assert_eq!(bench.session.overhear(3), Overheard::Interrupt);
     assert_eq!(bench.stop(Cause::Interrupt), ["T02thread:p01.01;"]);
     bench.resume("vCont;c");
@@ -82,14 +82,14 @@ fn a_range_is_stepped_through_without_a_word_and_heeds_ctrl_c() {
     let mut bench = Bench::attached(2, 0);
     bench.resume(&format!("vCont;r{BASE:x},{:x}:p1.1;c", BASE + 8));
     for offset in [2, 4] {
-        bench.machine.registers.core.rip = (BASE + offset) as u64;
+        *bench.rip(CPU) = (BASE + offset) as u64;
         assert_eq!(bench.debug_exception(STEP), Vec::<String>::new());
         assert_eq!(bench.next, go(Motion::Step, ResumeFlag::Keep));
     }
-    bench.machine.registers.core.rip = (BASE + 8) as u64;
+    *bench.rip(CPU) = (BASE + 8) as u64;
     assert_eq!(bench.debug_exception(STEP), ["T05thread:p01.01;"]);
 
-    bench.machine.registers.core.rip = BASE as u64;
+    *bench.rip(CPU) = BASE as u64;
     bench.resume(&format!("vCont;r{BASE:x},{:x}:p1.1;c", BASE + 8));
     assert_eq!(bench.session.overhear(3), Overheard::Interrupt);
     assert_eq!(bench.debug_exception(STEP), ["T02thread:p01.01;"]);

@@ -3,4 +3,6 @@
 mod bench;
 mod breakpoints;
 mod clients;
+mod cpus;
+mod machine;
 mod watching;

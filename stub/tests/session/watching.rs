@@ -140,22 +140,22 @@ fn a_hit_that_waits_is_told_where_it_came_and_nowhere_else() {
         }
         bench.resume("vCont;c");
         assert_eq!(bench.debug_exception(0b11), stop(first));
-        let place = bench.machine.registers.core.rip;
+        let place = *bench.rip(CPU);
         // It calls a function, which comes to its end at an INT3; then to another.
         for call in [place + 0x100, place + 0x200] {
-            bench.machine.registers.core.rip = call;
+            *bench.rip(CPU) = call;
             bench.resume("vCont;c");
-            bench.machine.registers.core.rip += 0x10;
+            *bench.rip(CPU) += 0x10;
             assert_eq!(bench.stop(Cause::Breakpoint), ["T05thread:p01.01;"]);
         }
         if is_put_back {
-            bench.machine.registers.core.rip = place;
+            *bench.rip(CPU) = place;
             assert_eq!(bench.send("vCont;c"), stop(second));
         }
         bench.resume("vCont;c");
         // It comes by elsewhere, and then there, by itself.
         for came in [place + 0x500, place] {
-            bench.machine.registers.core.rip = came;
+            *bench.rip(CPU) = came;
             assert_eq!(bench.stop(Cause::Breakpoint), ["T05thread:p01.01;"]);
             bench.resume("vCont;c");
         }

@@ -74,13 +74,29 @@ tetrarch_patch_landing:
     "#
 );
 
-// RDMSR, WRMSR and MOV to a control register: 1, or 0 if the processor refuses.
+// RDMSR, WRMSR, MOV to a control register, and accesses to one word of memory: 1, or 0 if the
+// processor refuses.
 global_asm!(
     r#"
     .pushsection .text.tetrarch_guarded, "ax"
     .globl tetrarch_rdmsr, tetrarch_wrmsr, tetrarch_mov_to_control
     .globl tetrarch_rdmsr_start, tetrarch_rdmsr_end, tetrarch_wrmsr_start, tetrarch_wrmsr_end
     .globl tetrarch_control_start, tetrarch_control_end, tetrarch_refused_landing
+    .globl tetrarch_load_word, tetrarch_store_word
+    .globl tetrarch_load_start, tetrarch_load_end, tetrarch_store_start, tetrarch_store_end
+tetrarch_load_word:
+tetrarch_load_start:
+    mov eax, [rdi]
+tetrarch_load_end:
+    mov [rsi], eax
+    jmp 9f
+
+tetrarch_store_word:
+tetrarch_store_start:
+    mov [rdi], esi
+tetrarch_store_end:
+    jmp 9f
+
 tetrarch_rdmsr:
     mov ecx, edi
 tetrarch_rdmsr_start:
@@ -163,6 +179,20 @@ unsafe extern "sysv64" {
     /// neither on this register nor on the part of it that changes. Supervisor mode only.
     pub fn tetrarch_wrmsr(number: u32, value: u64) -> u64;
 
+    /// Reads one aligned word of memory in one access: 1 and the value, or 0.
+    ///
+    /// # Safety
+    ///
+    /// `value` must be valid for a write. What the read does to a device is the caller's affair.
+    pub fn tetrarch_load_word(address: usize, value: *mut u32) -> u64;
+
+    /// Writes one aligned word of memory in one access: 1, or 0.
+    ///
+    /// # Safety
+    ///
+    /// As for [`tetrarch_copy`].
+    pub fn tetrarch_store_word(address: usize, value: u32) -> u64;
+
     /// Writes CR0, 2, 3, 4 or 8: 1, or 0. Also 0 for any other number.
     ///
     /// # Safety
@@ -179,6 +209,10 @@ unsafe extern "C" {
     static tetrarch_patch_start: u8;
     static tetrarch_patch_end: u8;
     static tetrarch_patch_landing: u8;
+    static tetrarch_load_start: u8;
+    static tetrarch_load_end: u8;
+    static tetrarch_store_start: u8;
+    static tetrarch_store_end: u8;
     static tetrarch_rdmsr_start: u8;
     static tetrarch_rdmsr_end: u8;
     static tetrarch_wrmsr_start: u8;
@@ -196,7 +230,7 @@ pub(super) struct Guard {
 }
 
 /// All of them.
-pub(super) fn guards() -> [Guard; 5] {
+pub(super) fn guards() -> [Guard; 7] {
     let refused = &raw const tetrarch_refused_landing;
     [
         Guard {
@@ -208,6 +242,16 @@ pub(super) fn guards() -> [Guard; 5] {
             start: &raw const tetrarch_patch_start,
             end: &raw const tetrarch_patch_end,
             landing: &raw const tetrarch_patch_landing,
+        },
+        Guard {
+            start: &raw const tetrarch_load_start,
+            end: &raw const tetrarch_load_end,
+            landing: refused,
+        },
+        Guard {
+            start: &raw const tetrarch_store_start,
+            end: &raw const tetrarch_store_end,
+            landing: refused,
         },
         Guard {
             start: &raw const tetrarch_rdmsr_start,

@@ -53,6 +53,8 @@ pub enum Origin {
     /// An instruction that asks for it; `next` is the address of the one after it.
     #[allow(missing_docs, reason = "said above")]
     Software { next: u64 },
+    /// Nothing in the program: the instruction that was to come next comes next afterwards.
+    Interrupt,
 }
 
 /// What became of an [`Event`].
@@ -122,7 +124,7 @@ pub fn deliver(
         (Err(Failure::Raises(instead)), Origin::Software { .. }) => {
             attempt(frame, memory, system, instead)
         }
-        (delivered, Origin::Software { .. } | Origin::Fault) => delivered,
+        (delivered, Origin::Software { .. } | Origin::Fault | Origin::Interrupt) => delivered,
     };
     delivered.unwrap_or(Delivery::Impossible(event))
 }
@@ -136,6 +138,7 @@ fn attempt(
     let (flags, rip) = match event.origin {
         Origin::Fault => (frame.rflags | flag::RESUME, frame.rip),
         Origin::Software { next } => (frame.rflags & !flag::RESUME, next),
+        Origin::Interrupt => (frame.rflags, frame.rip),
     };
     let current = frame.cs as u8 & 3;
     let gate = gate(memory, system, event, current)?;
@@ -197,7 +200,7 @@ fn gate(
     let gate = Gate::from_bits(bits);
     let is_gate = matches!(bits >> 40 & 0x1f, 0xe | 0xf);
     let is_allowed = match event.origin {
-        Origin::Fault => true,
+        Origin::Fault | Origin::Interrupt => true,
         Origin::Software { .. } => current <= gate.privilege(),
     };
     match gate.kind() {

@@ -128,8 +128,10 @@ fn loaded_tables(bench: &mut Bench) -> Result<[u64; 3]> {
 #[test]
 fn what_the_debug_exception_needs_is_refused_by_its_name() -> Result<()> {
     stopped(|bench| {
-        let mut ranges: Vec<_> =
-            loaded_tables(bench)?.into_iter().map(|base| (base + 8, "tetrarch's tables")).collect();
+        let mut ranges: Vec<_> = loaded_tables(bench)?
+            .into_iter()
+            .map(|base| (base + 8, "tetrarch's tables and exception stacks"))
+            .collect();
         ranges.push((address("demo::guards::STUB")? + 64, "tetrarch's state"));
         ranges.push((address("examples::interrupts::TABLE")?, "the IDT"));
         ranges.push((address("gdt")?, "the GDT"));

@@ -131,6 +131,10 @@ fn general_registers_arrive_in_the_image_and_come_back() -> Result<()> {
         let saved: Vec<u64> = saved(gdb)?;
         let place = write_loop(gdb)?;
         let stack = gdb.number("$rsp")? - 0x400;
+        // gdb takes what is there for return addresses, and complains of some.
+        for word in 0..0x400 / 8 {
+            gdb.command(&format!("set {{unsigned long}}{:#x} = {place}", stack + 8 * word))?;
+        }
         let values: Vec<u64> = (1..=15).map(|number| number * 0x1101_0FF0_8421_0137).collect();
         for (register, value) in GENERAL.iter().zip(&values) {
             set(gdb, register, *value)?;

@@ -20,7 +20,7 @@ use core::panic::PanicInfo;
 use examples::arguments::Arguments;
 use examples::exit;
 use spin::{Mutex, MutexGuard};
-use tetrarch::arbiter::{Arbiter, Config, CpuId, PlanId, Switching};
+use tetrarch::arbiter::{Arbiter, Config, Cpu, CpuId, PlanId, Switching};
 
 use cases::Case;
 use registers::Registers;
@@ -31,16 +31,34 @@ const CPU: CpuId = CpuId(0);
 const TIMES: usize = 1001;
 
 type Tasks = Arbiter<20, 1, { cases::TASKS.len() }>;
+type Part = Cpu<20, { cases::TASKS.len() }>;
 
 /// All that a kernel would keep for one CPU.
 struct Kernel {
     arbiter: Tasks,
+    /// The CPU's part, which it switches with by itself.
+    part: Option<Part>,
+    switching: Switching,
     registers: Registers,
 }
 
+impl Kernel {
+    /// Works with the arbiter, which has the part meanwhile.
+    fn with_arbiter<R>(&mut self, work: impl FnOnce(&mut Tasks) -> R) -> R {
+        self.arbiter.give_back(CPU, &mut self.part);
+        let result = work(&mut self.arbiter);
+        self.arbiter.lend(CPU, &mut self.part);
+        result
+    }
+}
+
 /// The debug exception needs it too.
-static KERNEL: Mutex<Kernel> =
-    Mutex::new(Kernel { arbiter: Arbiter::new(Config::DEFAULT), registers: Registers::NEW });
+static KERNEL: Mutex<Kernel> = Mutex::new(Kernel {
+    arbiter: Arbiter::new(Config::DEFAULT),
+    part: None,
+    switching: Switching::Exact,
+    registers: Registers::NEW,
+});
 
 #[unsafe(no_mangle)]
 fn image_main(_arguments: Arguments) {
@@ -59,11 +77,13 @@ fn image_main(_arguments: Arguments) {
 /// Starts anew, with the tasks and their claims.
 fn set_up(switching: Switching) {
     let mut kernel = KERNEL.lock();
-    kernel.arbiter.release_all();
-    kernel.arbiter.configure(Config { switching, ..Config::DEFAULT }).expect("no claims are left");
-    for task in cases::TASKS {
-        task.claim(&mut kernel.arbiter);
-    }
+    kernel.switching = switching;
+    kernel.with_arbiter(|arbiter| {
+        arbiter.release_all();
+        for task in cases::TASKS {
+            task.claim(arbiter);
+        }
+    });
 }
 
 /// What was seen when something was done [`TIMES`] times.
@@ -116,7 +136,12 @@ fn measure(case: &Case) -> Seen {
 
 fn go(kernel: &mut Kernel, task: Option<cases::Task>) {
     let plan = plan_of(kernel, task);
-    switch(kernel, plan);
+    go_to(kernel, plan);
+}
+
+fn go_to(kernel: &mut Kernel, plan: PlanId) {
+    let Kernel { part, switching, registers, .. } = kernel;
+    switch(part.as_mut().expect(AWAY), plan, *switching, registers);
 }
 
 /// A kernel keeps it with its tasks.
@@ -125,24 +150,32 @@ fn plan_of(kernel: &Kernel, task: Option<cases::Task>) -> PlanId {
 }
 
 #[inline(never)]
-fn timed(kernel: &mut Kernel, plan: PlanId, act: fn(&mut Kernel, PlanId)) -> u64 {
+fn timed(kernel: &mut Kernel, plan: PlanId, act: Act) -> u64 {
+    let Kernel { part, switching, registers, .. } = kernel;
+    let part = part.as_mut().expect(AWAY);
     let before = clock::now();
-    act(kernel, plan);
+    act(part, plan, *switching, registers);
     clock::now() - before
 }
+
+/// What is measured.
+type Act = fn(&mut Part, PlanId, Switching, &mut Registers);
 
 /// The part of a context switch that is the arbiter's. A function with a name, so that it can be
 /// disassembled. No time is counted: no claim here takes turns.
 #[unsafe(no_mangle)]
 #[inline(never)]
-fn switch(kernel: &mut Kernel, plan: PlanId) {
-    kernel.arbiter.switch_to(CPU, plan, 0, &mut kernel.registers);
+fn switch(part: &mut Part, plan: PlanId, switching: Switching, registers: &mut Registers) {
+    part.switch_to(plan, 0, switching, registers);
 }
 
 /// What it is compared with: the call and the measurement alone.
 #[unsafe(no_mangle)]
 #[inline(never)]
-fn nothing(_kernel: &mut Kernel, _plan: PlanId) {}
+fn nothing(_: &mut Part, _: PlanId, _: Switching, _: &mut Registers) {}
+
+/// Nobody works with the arbiter meanwhile.
+const AWAY: &str = "the CPU has its part";
 
 /// The kernel, unless whoever was interrupted has it.
 fn kernel() -> Option<MutexGuard<'static, Kernel>> {

@@ -11,7 +11,7 @@ use examples::interrupts;
 use tetrarch::arbiter::{self, Condition, Owner, PlanId, Region, Request, Scope, TaskId};
 use tetrarch::machine::Memory;
 
-use crate::{CPU, KERNEL, Seen, TIMES, clock, switch};
+use crate::{CPU, KERNEL, Kernel, Seen, TIMES, clock, go_to};
 
 const DEBUG_EXCEPTION: u8 = 1;
 
@@ -35,13 +35,15 @@ pub fn set_up() {
 /// Leaves the arbiter as it was, but for the claims: they are one task's, on one word.
 pub fn measure() -> Seen {
     let mut kernel = KERNEL.lock();
-    kernel.arbiter.release_all();
     let region = Region::new(WATCHED.as_ptr() as usize, 8).expect("a region");
     let request = Request::pinned(Owner::System("task"), region, Condition::Write);
-    kernel.arbiter.claim(request.on(Scope::Task(TASK)), arbiter::stop).expect("room for one");
-    let plan = kernel.arbiter.plan_of(TASK);
-    switch(&mut kernel, plan);
-    switch(&mut kernel, PlanId::NONE);
+    let plan = kernel.with_arbiter(|arbiter| {
+        arbiter.release_all();
+        arbiter.claim(request.on(Scope::Task(TASK)), arbiter::stop).expect("room for one");
+        arbiter.plan_of(TASK)
+    });
+    go_to(&mut kernel, plan);
+    go_to(&mut kernel, PlanId::NONE);
     drop(kernel);
 
     let mut seen = Seen::NOTHING;
@@ -79,12 +81,14 @@ unsafe extern "C" fn debug_entry() {
 
 extern "C" fn debug_exception() {
     let mut kernel = crate::kernel().expect("nothing is watched that a switch touches");
-    let (status, live) = kernel.registers.read();
-    let exception = kernel.arbiter.exception(CPU, status, live, 0);
-    let delivery = kernel.arbiter.deliver(CPU, &[exception], &mut NoMemory);
-    assert!(delivery.stops.is_empty(), "the hit belongs to nobody");
-    STRAY.fetch_add(delivery.windows.len() as u32, Ordering::Relaxed);
-    kernel.registers.reset_status();
+    let Kernel { part, registers, .. } = &mut *kernel;
+    let part = part.as_mut().expect("nothing hits while the arbiter has it");
+    let (status, live) = registers.read();
+    let exception = part.exception(status, live, 0);
+    let told = part.tell(CPU, &[exception], &mut NoMemory);
+    assert!(told.stops.is_empty(), "the hit belongs to nobody");
+    STRAY.fetch_add(told.windows.len() as u32, Ordering::Relaxed);
+    registers.reset_status();
 }
 
 /// Nobody is told of a stray hit, so nobody looks at memory.

@@ -48,7 +48,7 @@ fn changes(arbiter: &TaskArbiter, way: &[Runs]) -> (usize, usize) {
             Scope::Task(TaskId(task)) => task == runs,
             Scope::AllCpus | Scope::Cpu(_) | Scope::TaskOnCpu(..) => true,
         });
-        claims.flat_map(|(_, claim)| claim.windows(Widest::Eight)).collect()
+        claims.flat_map(|(_, claim)| claim.request().windows(Widest::Eight)).collect()
     };
     let missing =
         |from: &[Window], to: &[Window]| from.iter().filter(|window| !to.contains(window)).count();

@@ -1,0 +1,85 @@
+//! How the firmware's calls get at what they work on.
+//!
+//! They run on the firmware's own stack, with interrupts off. What concerns this CPU alone is done
+//! with its own ([`local`](crate::local)); for what concerns all, this CPU leads
+//! ([`lead`](crate::lead)). Exceptions that come meanwhile leave a note ([`pending`]), which is
+//! looked at as soon as the work is done, in an exception again: an INT3 of the library's own,
+//! which is also how this CPU waits while another leads.
+
+use tetrarch::arbiter::{Cpu, CpuId};
+
+use crate::cpus;
+use crate::error::ClaimError;
+use crate::exception;
+use crate::lead::Lead;
+use crate::local::{Local, Mine};
+use crate::pending;
+use crate::stub::{Setup, Stub};
+
+impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TASKS, CPUS> {
+    /// Works on this CPU's part, and looks at the notes afterwards.
+    pub(crate) fn by_itself<R>(
+        &self,
+        (_, local): (CpuId, &Local<CLAIMS, TASKS>),
+        work: impl FnOnce(&mut Cpu<CLAIMS, TASKS>, &Setup) -> R,
+    ) -> Option<R> {
+        cpus::without_interrupts(|| {
+            let mut mine = local.enter().ok()?;
+            let setup = self.setup().filter(|_| self.rules())?;
+            let result = work(mine.part.as_mut()?, setup);
+            drop(mine);
+            if local.pending.has_notes() {
+                self.enter(local, pending::Request::Deliver);
+            }
+            Some(result)
+        })
+    }
+
+    /// Works as the leader, and looks at the notes afterwards. While another CPU leads, this one
+    /// waits.
+    #[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
+    pub(crate) fn exclusively<R>(
+        &self,
+        work: impl FnOnce(&mut Lead<'_, CLAIMS, TASKS, CPUS>) -> R,
+    ) -> Result<R, ClaimError> {
+        cpus::without_interrupts(|| {
+            let (cpu, local) = self.here().ok_or(ClaimError::NotInstalled)?;
+            let mut lead = loop {
+                let mine = local.enter()?;
+                if !self.rules() || !Self::is_started(&mine) {
+                    return Err(ClaimError::NotInstalled);
+                }
+                match self.lead(cpu, mine) {
+                    Ok(lead) => break lead,
+                    Err(mine) => {
+                        drop(mine);
+                        self.enter(local, pending::Request::Wait);
+                    }
+                }
+            };
+            let result = work(&mut lead);
+            drop(lead.end());
+            if local.pending.has_notes() {
+                self.enter(local, pending::Request::Deliver);
+            }
+            Ok(result)
+        })
+    }
+
+    fn is_started(mine: &Mine<'_, CLAIMS, TASKS>) -> bool {
+        mine.tables.is_some()
+    }
+
+    /// Enters the stub from the firmware's context, on the CPU that `local` belongs to. Interrupts
+    /// are off, so that no other INT3 takes the request for its own.
+    pub(crate) fn enter(&self, local: &Local<CLAIMS, TASKS>, request: pending::Request) {
+        local.pending.request(request);
+        exception::breakpoint();
+    }
+
+    pub(crate) fn ask(&self, request: pending::Request) {
+        if let Some((_, local)) = self.here() {
+            self.enter(local, request);
+        }
+    }
+}

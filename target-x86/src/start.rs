@@ -1,0 +1,188 @@
+//! Further CPUs: how they come, and how they go.
+//!
+//! A CPU that firmware has started, by INIT and SIPI, has debug registers as after reset and
+//! no exception stacks. It calls in before it runs anything that a claim is about: it gets the
+//! memory that its exceptions go through, the stub's IDT, and every claim that is for it, armed.
+
+use core::sync::atomic::Ordering;
+
+use tetrarch::arbiter::{Ability, Against, CpuId, IoBreakpoints, Protected, StartError, Widest};
+use tetrarch::dr::{Dr7, Slot};
+use tetrarch::machine::DebugRegisters;
+
+use crate::area::{CPU_MEMORY, CpuMemory};
+use crate::bring_up::Form;
+use crate::cpus;
+use crate::debug_regs::{self, Registers};
+use crate::directory;
+use crate::error::{ClaimError, StartCpuError};
+use crate::gates::{self, Gates};
+use crate::install::Image;
+use crate::local::Tables;
+use crate::registers::processor;
+use crate::stub::{Setup, Stub};
+use crate::tables;
+
+/// CR4.DE.
+const DEBUG_EXTENSIONS: u64 = 1 << 3;
+
+#[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
+impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TASKS, CPUS> {
+    /// Takes in the CPU that executes the call, under the number `cpu`: not 0, which is that of the
+    /// CPU that has installed the stub. When this returns, every claim of all CPUs and of this one
+    /// is armed on it, and it is a thread to the debugger; if the machine is stopped at the time,
+    /// it waits with the others. It may have been started before, and been reset since.
+    ///
+    /// If the stub was [installed](Self::install), and not hooked, this CPU is given a TSS if it
+    /// has none, and the stub's IDT.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartCpuError`]. The CPU is none of the stub's then, and nothing is armed on it.
+    ///
+    /// # Safety
+    ///
+    /// The caller must be in ring 0 and 64-bit mode, with its own number, `memory` that no other
+    /// CPU uses, and a GDT, an IDT and TR that are valid or empty and stay so; its code segment
+    /// must have the selector that it has on the CPU that has installed the stub. Nobody else may
+    /// write its debug registers. The local APIC's number must be that of reset, and below 256.
+    pub unsafe fn start_cpu(
+        &'static self,
+        cpu: CpuId,
+        memory: &'static CpuMemory,
+    ) -> Result<(), StartCpuError> {
+        cpus::without_interrupts(|| {
+            let setup = self.setup().filter(|_| self.rules());
+            let setup = setup.ok_or(StartCpuError::NotInstalled)?;
+            let local = self.local(cpu).filter(|_| cpu != CpuId(0));
+            let local = local.ok_or(StartCpuError::Refused(StartError::NoSuchCpu(cpu)))?;
+            let tables = prepare(setup, memory)?;
+            local.restart(memory, tables);
+            local.apic.store(cpus::apic_id(), Ordering::Relaxed);
+            directory::take_over(memory, cpu, Self::others());
+            let before = tables::store_idt();
+            if setup.form == Form::Install {
+                // SAFETY: its gates lead to this crate's entry, or are the image's own; it is
+                // static.
+                unsafe { tables::load_idt(gates::normal_idt()) };
+            }
+            // From here on it waits when another CPU leads.
+            self.world.start(cpu);
+            let started = self.exclusively(|lead| {
+                let protected = Protected {
+                    region: memory.region().ok_or(StartCpuError::NoMemory)?,
+                    name: CPU_MEMORY,
+                    against: Against::Everything,
+                };
+                let arbiter = &mut lead.state().arbiter;
+                arbiter.protect(protected).map_err(StartCpuError::Protect)?;
+                if !arbiter.has_part(cpu) {
+                    // It was reset, and has taken its part with it.
+                    arbiter.renew_part(cpu);
+                }
+                clear_registers();
+                arbiter.start_cpu(cpu, ability(), &mut Registers).map_err(StartCpuError::Refused)
+            });
+            let started = started.unwrap_or(Err(StartCpuError::NotInstalled));
+            if started.is_err() {
+                self.dismiss(cpu);
+                // SAFETY: it was loaded before, and its owner keeps it valid.
+                unsafe { tables::load_idt(before) };
+            }
+            started
+        })
+    }
+
+    /// The CPU that executes the call is about to go offline: it is no thread any more, its debug
+    /// registers are off, and it runs under the image's IDT again. Claims for it alone stay, for
+    /// when it comes back. Not for the CPU that has installed the stub.
+    ///
+    /// # Errors
+    ///
+    /// There is no stub in place, or the caller is a handler, or CPU 0.
+    pub fn stop_cpu(&self) -> Result<(), ClaimError> {
+        cpus::without_interrupts(|| {
+            let (cpu, local) = self.here().ok_or(ClaimError::NotInstalled)?;
+            if cpu == CpuId(0) {
+                return Err(ClaimError::NotInstalled);
+            }
+            let image = self.exclusively(|lead| {
+                if let Some(part) = &mut lead.mine.part {
+                    part.suspend(&mut Registers);
+                }
+                // Nobody calls it from now on. A call that is on its way finds the stub's IDT yet.
+                self.world.stop(cpu);
+                lead.mine.tables.take().and_then(|tables| tables.image)
+            })?;
+            if let (Some(image), true) = (image, tables::store_idt() == gates::normal_idt()) {
+                // SAFETY: the image had it loaded before, and promised to keep it.
+                unsafe { tables::load_idt(image) };
+            }
+            directory::forget(local.apic.load(Ordering::Relaxed));
+            Ok(())
+        })
+    }
+
+    /// A CPU has gone without a word: it was reset or switched off. It is no thread any more.
+    ///
+    /// # Errors
+    ///
+    /// There is no stub in place, or the caller is a handler.
+    ///
+    /// # Safety
+    ///
+    /// `cpu` must not execute anything, nor come back without being reset: what is its own is taken
+    /// from it.
+    pub unsafe fn forget_cpu(&self, cpu: CpuId) -> Result<(), ClaimError> {
+        self.exclusively(|lead| {
+            let arbiter = &mut lead.state().arbiter;
+            if !arbiter.has_part(cpu) {
+                arbiter.renew_part(cpu);
+            }
+            self.dismiss(cpu);
+        })
+    }
+
+    /// The CPU is none of the stub's any more.
+    fn dismiss(&self, cpu: CpuId) {
+        self.world.stop(cpu);
+        if let Some(local) = self.local(cpu) {
+            directory::forget(local.apic.load(Ordering::Relaxed));
+        }
+    }
+}
+
+/// Gives this CPU stacks and tables.
+fn prepare(setup: &Setup, memory: &'static CpuMemory) -> Result<Tables, StartCpuError> {
+    let image = Image::of_this_cpu().map_err(StartCpuError::Tables)?;
+    let settled = setup.gates.stacks;
+    let stacks = match setup.form {
+        Form::Install => {
+            image.interrupt_stacks(memory, Some(settled)).map_err(StartCpuError::Tables)?
+        }
+        Form::Hook => image.interrupt_stacks_if_any(memory),
+    };
+    let gates = Gates { stacks, ..setup.gates };
+    // After a reset it may have been given the stub's IDT at once.
+    let idt = image.idt.filter(|idt| *idt != gates::normal_idt());
+    Ok(Tables { gates, working: memory.fill_working_idt(gates), image: idt })
+}
+
+/// As after reset: no other code has them on this CPU.
+fn clear_registers() {
+    Registers.write_control(Dr7::OFF);
+    for (slot, address) in Slot::ALL.into_iter().zip(debug_regs::addresses()) {
+        if address != 0 {
+            Registers.write_address(slot, 0);
+        }
+    }
+}
+
+/// What this CPU can do: one with 64-bit mode has windows of eight bytes.
+fn ability() -> Ability {
+    let io = match processor::cr4() & DEBUG_EXTENSIONS {
+        0 => IoBreakpoints::Unavailable,
+        _ => IoBreakpoints::Available,
+    };
+    Ability { widest: Widest::Eight, io }
+}
