@@ -1,6 +1,7 @@
 //! `cargo xtask test`: runs the tests by groups and counts.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +17,7 @@ pub struct Options {
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Group {
-    /// Unit, property and documentation tests; no image runs
+    /// Unit, property, loom and documentation tests; no image runs
     Host,
     /// Images under gdb
     Sessions,
@@ -24,13 +25,15 @@ enum Group {
     Protocol,
     /// Claims that follow tasks, and claims that take turns, under gdb
     Tasks,
+    /// Several CPUs under gdb
+    Smp,
     /// The debug hardware of QEMU and Bochs, and an image in Bochs under gdb
     Semantics,
 }
 
 impl Group {
-    const ALL: [Self; 5] =
-        [Self::Host, Self::Sessions, Self::Protocol, Self::Tasks, Self::Semantics];
+    const ALL: [Self; 6] =
+        [Self::Host, Self::Sessions, Self::Protocol, Self::Tasks, Self::Smp, Self::Semantics];
 
     /// What cargo is asked to test, call by call.
     fn selections(self) -> &'static [&'static [&'static str]] {
@@ -43,7 +46,16 @@ impl Group {
             Self::Sessions => &[&["--package", "tetrarch-tests", "--test", "sessions"]],
             Self::Protocol => &[&["--package", "tetrarch-tests", "--test", "protocol"]],
             Self::Tasks => &[&["--package", "tetrarch-tests", "--test", "tasks"]],
+            Self::Smp => &[&["--package", "tetrarch-tests", "--test", "smp"]],
             Self::Semantics => &[&["--package", "tetrarch-tests", "--test", "semantics"]],
+        }
+    }
+
+    /// What is tested under loom, which tries out how CPUs can interleave.
+    fn under_loom(self) -> &'static [&'static [&'static str]] {
+        match self {
+            Self::Host => &[&["--package", "tetrarch", "--release", "--test", "rendezvous"]],
+            Self::Sessions | Self::Protocol | Self::Tasks | Self::Smp | Self::Semantics => &[],
         }
     }
 
@@ -51,7 +63,7 @@ impl Group {
     fn prepare(self) -> Result<()> {
         match self {
             Self::Host => Ok(()),
-            Self::Sessions | Self::Protocol | Self::Tasks => tools::for_debugging(),
+            Self::Sessions | Self::Protocol | Self::Tasks | Self::Smp => tools::for_debugging(),
             Self::Semantics => tools::for_everything(),
         }
     }
@@ -63,7 +75,8 @@ impl Group {
             Self::Sessions => &["minimal", "demo", "steps", "switch"],
             Self::Protocol => &["minimal", "demo", "steps"],
             Self::Tasks => &["tasks"],
-            Self::Semantics => &["semantics", "demo"],
+            Self::Smp => &["smp"],
+            Self::Semantics => &["semantics", "demo", "smp"],
         }
     }
 }
@@ -88,8 +101,13 @@ pub fn test(options: &Options) -> Result<()> {
         }
     }
     let mut total = Count::default();
-    for selection in groups.into_iter().flat_map(Group::selections) {
-        total.add(&cargo_test(selection)?);
+    for group in groups {
+        for selection in group.selections() {
+            total.add(&run(cargo_test(selection))?);
+        }
+        for selection in group.under_loom() {
+            total.add(&run(loom(cargo_test(selection)))?);
+        }
     }
     println!("{} passed, {} failed", total.passed, total.failed);
     if total.failed > 0 {
@@ -98,16 +116,31 @@ pub fn test(options: &Options) -> Result<()> {
     Ok(())
 }
 
+fn cargo_test(selection: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(image::workspace()).args(["test", "--no-fail-fast"]).args(selection);
+    command
+}
+
+/// With loom's atomics instead of the processor's. What is built for that must not replace what
+/// is built for all the rest.
+fn loom(mut command: Command) -> Command {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| image::workspace().join("target"));
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    command
+        .env("RUSTFLAGS", format!("{flags} --cfg loom"))
+        .env("CARGO_TARGET_DIR", target.join("loom"))
+        // The release profile is that of the images, for which building may take its time.
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    command
+}
+
 /// Runs `cargo test`, passes its output on and counts.
-fn cargo_test(selection: &[&str]) -> Result<Count> {
-    let mut child = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(image::workspace())
-        .args(["test", "--no-fail-fast"])
-        .args(selection)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot run cargo")?;
+fn run(mut command: Command) -> Result<Count> {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
     let output = child.stdout.take().context("no pipe to cargo")?;
     let mut count = Count::default();
     for line in BufReader::new(output).lines() {
@@ -120,7 +153,7 @@ fn cargo_test(selection: &[&str]) -> Result<Count> {
     let status = child.wait()?;
     if !status.success() && count.failed == 0 {
         // It did not compile, or a test program ended before it could count.
-        bail!("cargo test {} failed ({status})", selection.join(" "));
+        bail!("{command:?} failed ({status})");
     }
     Ok(count)
 }

@@ -4,8 +4,12 @@
 //! run, breaks some of the rules; here is which, so that a new version that breaks others is
 //! noticed. Bochs keeps nearly all of them: what the stub does there, it does on hardware.
 
+mod cpus;
 mod rules;
 mod session;
+#[path = "../smp/support.rs"]
+#[allow(dead_code, reason = "shared with the tests of several CPUs, which use more of it")]
+mod smp;
 #[path = "../sessions/support.rs"]
 #[allow(dead_code, reason = "shared with the sessions, which use more of it")]
 mod support;

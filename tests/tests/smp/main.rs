@@ -1,0 +1,9 @@
+//! The image `smp` under a stock gdb: several CPUs, stopped and resumed as one machine.
+
+mod churn;
+mod coming;
+mod deaf;
+mod hits;
+mod stopping;
+mod support;
+mod threads;
