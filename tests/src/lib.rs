@@ -32,6 +32,7 @@ pub mod mi;
 pub mod monitor;
 pub mod poll;
 pub mod qemu;
+pub mod rendezvous;
 pub mod report;
 pub mod rsp;
 pub mod serial;

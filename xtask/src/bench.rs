@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: what the arbiter costs.
 //!
-//! Two parts. The image `switch` counts the writes to debug registers of each switch, which are
+//! Three parts. The image `switch` counts the writes to debug registers of each switch, which are
 //! the same everywhere, and measures it twice: in instructions, which the emulator counts and
 //! which are the same each time the same image runs, and in ticks of the emulator's time, which
-//! say how slow an emulator is and nothing about a processor. Then the benchmarks of
-//! `stub/benches/`, on the host, in the host's time.
+//! say how slow an emulator is and nothing about a processor. The image `rendezvous` measures in
+//! such ticks what it costs to stop all CPUs. Then the benchmarks of `stub/benches/`, on the host,
+//! in the host's time.
 
 use std::process::Command;
 
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use tetrarch_tests::Image;
 use tetrarch_tests::costs::{self, CASES, Clock, STRAY_HIT, Seen};
 use tetrarch_tests::image::workspace;
+use tetrarch_tests::rendezvous;
 
 use crate::tools;
 
@@ -33,7 +35,30 @@ pub fn bench() -> Result<()> {
     println!();
     print_lazy(&counted, &stray)?;
     println!();
+    print_rendezvous()?;
+    println!();
     on_the_host()
+}
+
+/// What it costs to stop all CPUs and to let them go, on one, two and four.
+fn print_rendezvous() -> Result<()> {
+    const CPUS: [u8; 3] = [1, 2, 4];
+    const TIMES: u16 = 501;
+    let measured = tools::with_progress("stopping CPUs", || -> Result<Vec<_>> {
+        CPUS.into_iter().map(|cpus| rendezvous::measure(cpus, TIMES)).collect()
+    })?;
+    let heads = CPUS.map(|cpus| format!("{cpus} {}", if cpus == 1 { "CPU" } else { "CPUs" }));
+    println!("several CPUs, in ticks of the emulator: the least of {TIMES} times, and the median");
+    println!();
+    println!("{:24} {:>20} {:>20} {:>20}", "", heads[0], heads[1], heads[2]);
+    for (index, name) in rendezvous::NAMES.into_iter().enumerate() {
+        print!("{name:24}");
+        for ticks in measured.iter().filter_map(|all| all.get(index)) {
+            print!(" {:>20}", format!("{} {}", ticks.least, ticks.median));
+        }
+        println!();
+    }
+    Ok(())
 }
 
 fn print_case(name: &str, counted: &Seen, [minimum, linux]: [String; 2], timed: &Seen) {

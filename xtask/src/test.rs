@@ -75,7 +75,7 @@ impl Group {
             Self::Sessions => &["minimal", "demo", "steps", "switch"],
             Self::Protocol => &["minimal", "demo", "steps"],
             Self::Tasks => &["tasks"],
-            Self::Smp => &["smp"],
+            Self::Smp => &["smp", "rendezvous"],
             Self::Semantics => &["semantics", "demo", "smp"],
         }
     }

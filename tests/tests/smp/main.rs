@@ -2,6 +2,7 @@
 
 mod churn;
 mod coming;
+mod costs;
 mod deaf;
 mod hits;
 mod stopping;
