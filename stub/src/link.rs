@@ -42,7 +42,8 @@
 //!       │                          │ a packet came in the meantime          │
 //!       ├──────────────────────────┘ (frame dropped)                        │
 //!       ├───────── + , or a new packet (frame dropped) ─────────────────────┤
-//!       └───────── - (frame kept, at most RESENDS times, then GaveUp) ──────┘
+//!       └───────── - , or too long without a word ──────────────────────────┘
+//!                  (frame kept, at most RESENDS times, then GaveUp)
 //! ```
 //!
 //! Stop and wait: the next frame of the queue goes out only after the `+` for the one
@@ -54,14 +55,16 @@
 //! which some bytes have left is finished first, since half a frame would swallow the `+`
 //! that follows it; gdb reads and forgets a frame that comes where it expects a `+`.
 //!
+//! A frame that is sent again although it had arrived, because the `+` was lost, is read and
+//! forgotten by gdb in the same way.
+//!
 //! # What is not there yet
 //!
-//! * There is no clock. If our frame was lost altogether, nothing happens until the client
-//!   repeats its request; a frame that stops in the middle is noticed at the next `$`.
-//!   Time-outs belong beside the `Waiting` and `Payload` states, driven by a `tick`.
-//! * A request that comes twice, because our `+` was lost, is reported twice. The place to
-//!   recognise a repeat is where [`Link::receive`] reports a packet; it takes the time of
-//!   our last reply to tell a repeat from a second identical request.
+//! A frame from the client that stops in the middle is noticed at the next `$` only, and one that is
+//! lost altogether is the client's to send again.
+//!
+//! A request that comes twice, because our `+` was lost, is reported twice: what becomes of it is for
+//! the [session](crate::session) to say.
 //!
 //! Packets go on to the fence ([`packet`](crate::packet)).
 
@@ -93,8 +96,8 @@ pub enum Received {
     Oversized,
     /// The client asks for the target to be stopped (Ctrl-C).
     Interrupt,
-    /// The client refused the same frame again and again. Everything that was queued is
-    /// gone; the link waits for whatever packet comes next.
+    /// The client refused the same frame again and again, or said nothing. Everything that was
+    /// queued is gone; the link waits for whatever packet comes next.
     GaveUp,
 }
 
@@ -180,6 +183,16 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
     /// which there is no room is dropped whole, see [`overflowed`](Self::overflowed).
     pub fn send(&mut self, payload: &[u8]) {
         self.sender.send(payload);
+    }
+
+    /// The time is `now`, in ticks of any unit: sends the front frame once more if its
+    /// acknowledgement has been missing for `patience` ticks, as for a `-`. To be called again and
+    /// again; how long it is missing counts from the first call.
+    pub fn pass_time(&mut self, now: u64, patience: u64) -> Received {
+        match self.sender.pass_time(now, patience) {
+            AfterRefusal::GoesOn => Received::Nothing,
+            AfterRefusal::GaveUp => Received::GaveUp,
+        }
     }
 
     /// Sends the front frame once more if its acknowledgement is missing, as for a `-`.

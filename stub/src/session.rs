@@ -196,6 +196,15 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         }
     }
 
+    /// Time has passed without a byte from the client while the target is stopped: what it has not
+    /// acknowledged for too long is sent again, a few times. To be called again and again.
+    pub fn pass_time<M: Machine>(&mut self, machine: &M) {
+        if let Some(now) = machine.now() {
+            // A client that is given up may come back; the target stays stopped.
+            let _ = self.link.pass_time(now, machine.client_patience());
+        }
+    }
+
     /// A Ctrl-C that crossed our stop reply, or came while gdb was at work between two steps.
     /// The user wants the target to stop, and it did; but gdb may be about to resume it.
     fn interrupt_while_stopped(&mut self) -> Next {

@@ -135,6 +135,7 @@ unsafe fn settle<const CLAIMS: usize, const TASKS: usize, const CPUS: usize>(
         reset: config.reset,
         clock: config.clock,
         patience: config.patience,
+        client_patience: config.client_patience,
         send_nmi: config.send_nmi,
         activity: config.activity,
         switching: config.arbiter.switching,

@@ -40,6 +40,11 @@ pub struct Config {
     /// How long is waited for a CPU that was told to stop, in ticks of the TSC. One that has not
     /// come by then is shown as not responding, and a claim that it should arm is refused.
     pub patience: u64,
+    /// After how long something on the line is taken to be lost, in ticks of the TSC. A reply that
+    /// is not acknowledged by then is sent again; and a packet that resumes the target, and comes
+    /// again after that with no other in between, is answered and not carried out. It must be less
+    /// than a client's time-out: gdb repeats a request after 2 s (`set remotetimeout`).
+    pub client_patience: u64,
     /// Sends an NMI to the CPU with this number of its local APIC.
     pub send_nmi: fn(u32),
     /// What a CPU is doing, in the firmware's words, for `info threads`: `halted in idle`, say.
@@ -52,7 +57,8 @@ impl Config {
     /// COM1 at 115,200 bits per second without an interrupt, no reservations, time in
     /// the processor's cycles (TSC), a reset through the chipset, NMIs through the local APIC (see
     /// [`send_nmi`](Self::send_nmi): in xAPIC mode it has to be mapped at its physical address),
-    /// and 2^32 ticks of patience, a second or two.
+    /// 2^32 ticks of patience, a second or two, and 3 × 2^29 of the client's: less than 2 s if the
+    /// TSC counts at 1 GHz, and enough for a client to say something else at 5.
     pub const DEFAULT: Self = Self {
         arbiter: arbiter::Config::DEFAULT,
         port: Port::COM1,
@@ -62,6 +68,7 @@ impl Config {
         clock: cpus::time_stamp,
         reset: cpus::reset,
         patience: 1 << 32,
+        client_patience: 3 << 29,
         send_nmi: apic::send_nmi,
         activity: |_| "",
     };

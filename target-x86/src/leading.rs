@@ -125,6 +125,7 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
             let (state, mut machine) = self.view(lead);
             state.transmit();
             let Some(byte) = state.receive() else {
+                state.session.pass_time(&machine);
                 core::hint::spin_loop();
                 continue;
             };

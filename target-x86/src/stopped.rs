@@ -8,6 +8,7 @@ use tetrarch::rendezvous::Standing;
 use tetrarch::target::{CpuState, Machine, RegisterError};
 use tetrarch::x86_64::{X86_64, X86_64Registers};
 
+use crate::cpus;
 use crate::debug_regs::Registers;
 use crate::frame::Frame;
 use crate::mailbox::Mailbox;
@@ -110,6 +111,14 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Machine
 
     fn activity(&self, cpu: CpuId) -> &'static str {
         self.stub.setup().map_or("", |setup| (setup.activity)(cpu))
+    }
+
+    fn now(&self) -> Option<u64> {
+        Some(cpus::time_stamp())
+    }
+
+    fn client_patience(&self) -> u64 {
+        self.stub.setup().map_or(0, |setup| setup.client_patience)
     }
 
     fn program_counter(&self, cpu: CpuId) -> Result<usize, RegisterError> {

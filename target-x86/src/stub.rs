@@ -55,6 +55,7 @@ pub(crate) struct Setup {
     pub clock: fn() -> u64,
     /// How long is waited for a CPU, in ticks of the TSC.
     pub patience: u64,
+    pub client_patience: u64,
     pub send_nmi: fn(u32),
     pub activity: fn(CpuId) -> &'static str,
     pub switching: Switching,

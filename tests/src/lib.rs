@@ -10,6 +10,8 @@
 //! | [`log`] | the image's defmt log |
 //! | [`gdb`] | a stock gdb, as a person would type |
 //! | [`mi`] | the same gdb, as a development environment would |
+//! | [`proxy`] | a line that loses bytes, between a client and QEMU |
+//! | [`rendezvous`] | the image that measures what it costs to stop all CPUs |
 //! | [`rsp`] | the serial protocol by hand, well-formed or not |
 //! | [`report`] | an image that says on its serial port what it found, in either emulator |
 //! | [`costs`] | the image that measures what a context switch costs |
@@ -31,6 +33,7 @@ pub mod log;
 pub mod mi;
 pub mod monitor;
 pub mod poll;
+pub mod proxy;
 pub mod qemu;
 pub mod rendezvous;
 pub mod report;

@@ -27,13 +27,22 @@ enum Group {
     Tasks,
     /// Several CPUs under gdb
     Smp,
+    /// A line that loses bytes, under gdb
+    Line,
     /// The debug hardware of QEMU and Bochs, and an image in Bochs under gdb
     Semantics,
 }
 
 impl Group {
-    const ALL: [Self; 6] =
-        [Self::Host, Self::Sessions, Self::Protocol, Self::Tasks, Self::Smp, Self::Semantics];
+    const ALL: [Self; 7] = [
+        Self::Host,
+        Self::Sessions,
+        Self::Protocol,
+        Self::Tasks,
+        Self::Smp,
+        Self::Line,
+        Self::Semantics,
+    ];
 
     /// What cargo is asked to test, call by call.
     fn selections(self) -> &'static [&'static [&'static str]] {
@@ -47,6 +56,7 @@ impl Group {
             Self::Protocol => &[&["--package", "tetrarch-tests", "--test", "protocol"]],
             Self::Tasks => &[&["--package", "tetrarch-tests", "--test", "tasks"]],
             Self::Smp => &[&["--package", "tetrarch-tests", "--test", "smp"]],
+            Self::Line => &[&["--package", "tetrarch-tests", "--test", "line"]],
             Self::Semantics => &[&["--package", "tetrarch-tests", "--test", "semantics"]],
         }
     }
@@ -55,7 +65,12 @@ impl Group {
     fn under_loom(self) -> &'static [&'static [&'static str]] {
         match self {
             Self::Host => &[&["--package", "tetrarch", "--release", "--test", "rendezvous"]],
-            Self::Sessions | Self::Protocol | Self::Tasks | Self::Smp | Self::Semantics => &[],
+            Self::Sessions
+            | Self::Protocol
+            | Self::Tasks
+            | Self::Smp
+            | Self::Line
+            | Self::Semantics => &[],
         }
     }
 
@@ -63,7 +78,9 @@ impl Group {
     fn prepare(self) -> Result<()> {
         match self {
             Self::Host => Ok(()),
-            Self::Sessions | Self::Protocol | Self::Tasks | Self::Smp => tools::for_debugging(),
+            Self::Sessions | Self::Protocol | Self::Tasks | Self::Smp | Self::Line => {
+                tools::for_debugging()
+            }
             Self::Semantics => tools::for_everything(),
         }
     }
@@ -76,6 +93,7 @@ impl Group {
             Self::Protocol => &["minimal", "demo", "steps"],
             Self::Tasks => &["tasks"],
             Self::Smp => &["smp", "rendezvous"],
+            Self::Line => &["demo"],
             Self::Semantics => &["semantics", "demo", "smp"],
         }
     }

@@ -47,9 +47,11 @@ enum State {
         end: usize,
         afterwards: Afterwards,
     },
-    /// The front frame, of length `end`, has left.
+    /// The front frame, of length `end`, has left; `since` is when that was first seen by whoever
+    /// has a clock.
     Waiting {
         end: usize,
+        since: Option<u64>,
     },
 }
 
@@ -113,7 +115,7 @@ impl<const QUEUE: usize> Sender<QUEUE> {
             self.state = State::Sending { next, end, afterwards };
         } else {
             match afterwards {
-                Afterwards::Wait => self.state = State::Waiting { end },
+                Afterwards::Wait => self.state = State::Waiting { end, since: None },
                 Afterwards::Drop => self.drop_front(end),
             }
         }
@@ -138,7 +140,7 @@ impl<const QUEUE: usize> Sender<QUEUE> {
     /// The client has the frame.
     pub(super) fn acknowledged(&mut self) {
         match self.state {
-            State::Waiting { end } => self.drop_front(end),
+            State::Waiting { end, .. } => self.drop_front(end),
             State::Ready | State::Sending { .. } => {}
         }
     }
@@ -156,6 +158,21 @@ impl<const QUEUE: usize> Sender<QUEUE> {
                 AfterRefusal::GaveUp
             }
             State::Ready | State::Sending { .. } => AfterRefusal::GoesOn,
+        }
+    }
+
+    /// The time is `now`: if the acknowledgement has not come for so long, the frame or it was lost,
+    /// and the frame goes out again.
+    pub(super) fn pass_time(&mut self, now: u64, patience: u64) -> AfterRefusal {
+        match self.state {
+            State::Waiting { end, since: None } => {
+                self.state = State::Waiting { end, since: Some(now) };
+                AfterRefusal::GoesOn
+            }
+            State::Waiting { since: Some(since), .. } if now.saturating_sub(since) >= patience => {
+                self.refused()
+            }
+            State::Waiting { .. } | State::Ready | State::Sending { .. } => AfterRefusal::GoesOn,
         }
     }
 

@@ -175,6 +175,45 @@ fn a_frame_is_sent_again_five_times_and_then_given_up_with_all_behind_it() {
 }
 
 #[test]
+fn a_frame_that_is_not_acknowledged_in_time_is_sent_again_five_times_and_given_up() {
+    let mut link = Small::new();
+    link.send(b"OK");
+    assert_eq!(link.pass_time(0, 10), Received::Nothing, "it has not left");
+    for resend in 0..=5 {
+        assert_eq!(drain(&mut link), "$OK#9a", "{resend}");
+        let start = 100 * resend;
+        for now in [start, start + 9] {
+            assert_eq!(link.pass_time(now, 10), Received::Nothing);
+            assert_eq!(drain(&mut link), "");
+        }
+        let expected = if resend == 5 { Received::GaveUp } else { Received::Nothing };
+        assert_eq!(link.pass_time(start + 10, 10), expected);
+    }
+    assert_eq!(drain(&mut link), "");
+    link.send(b"E01");
+    assert_eq!(drain(&mut link), "$E01#a6");
+}
+
+/// Each frame has its own time.
+#[test]
+fn an_acknowledgement_in_time_keeps_a_frame_from_being_sent_again() {
+    let mut link = Small::new();
+    link.send(b"OK");
+    link.send(b"OK");
+    drain(&mut link);
+    assert_eq!(link.pass_time(0, 10), Received::Nothing);
+    assert_eq!(feed(&mut link, b"+"), []);
+    assert_eq!(drain(&mut link), "$OK#9a");
+    for now in [20, 29] {
+        assert_eq!(link.pass_time(now, 10), Received::Nothing);
+        assert_eq!(drain(&mut link), "");
+    }
+    assert_eq!(feed(&mut link, b"+"), []);
+    assert_eq!(link.pass_time(99, 10), Received::Nothing);
+    assert_eq!(drain(&mut link), "");
+}
+
+#[test]
 fn an_acknowledgement_starts_the_count_anew() {
     let mut link = Small::new();
     for _ in 0..3 {

@@ -24,6 +24,12 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) -> Next {
+        let (now, patience) = (machine.now(), machine.client_patience());
+        if self.client.has_missed_the_stop(self.link.packet(), now, patience) {
+            self.report_stop(arbiter, machine);
+            return Next::Stay;
+        }
+        self.client.go_on();
         let limits = limits::<M::Arch, PACKET, CPUS>(self.client.stepping);
         let Self { link, scratch, client, debugger, firmware, stop, untold, overheard, .. } = self;
         let (payload, mut sink) = link.parts();

@@ -47,6 +47,18 @@ pub trait Machine: DebugRegisters + Memory {
         ""
     }
 
+    /// What time it is, in ticks of any unit. Without a clock a client that says the same twice is
+    /// taken to repeat itself.
+    fn now(&self) -> Option<u64> {
+        None
+    }
+
+    /// How many of these ticks pass before something is taken to be lost: fewer than those after
+    /// which a client repeats a request, which gdb does after 2 s (`set remotetimeout`).
+    fn client_patience(&self) -> u64 {
+        0
+    }
+
     /// Address of the instruction that `cpu` will execute next.
     fn program_counter(&self, cpu: CpuId) -> Result<usize, RegisterError>;
 

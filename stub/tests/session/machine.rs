@@ -16,6 +16,8 @@ pub const BASE: usize = 0x10_0000;
 /// Where it can be written as well.
 pub const WRITABLE: usize = BASE + 0x1000;
 const SIZE: usize = 0x2000;
+/// After how long a client may repeat itself.
+pub const PATIENCE: u64 = 1000;
 
 pub struct FakeMachine<const CPUS: usize> {
     pub bytes: Vec<u8>,
@@ -25,6 +27,7 @@ pub struct FakeMachine<const CPUS: usize> {
     pub cpu: CpuId,
     pub states: [CpuState; CPUS],
     pub activities: [&'static str; CPUS],
+    pub now: Option<u64>,
 }
 
 impl<const CPUS: usize> FakeMachine<CPUS> {
@@ -40,6 +43,7 @@ impl<const CPUS: usize> FakeMachine<CPUS> {
             cpu: CpuId(0),
             states: [CpuState::NotResponding; CPUS],
             activities: [""; CPUS],
+            now: Some(0),
         }
     }
 
@@ -105,6 +109,14 @@ impl<const CPUS: usize> Machine for FakeMachine<CPUS> {
 
     fn activity(&self, cpu: CpuId) -> &'static str {
         self.activities.get(usize::from(cpu.0)).copied().unwrap_or_default()
+    }
+
+    fn now(&self) -> Option<u64> {
+        self.now
+    }
+
+    fn client_patience(&self) -> u64 {
+        PATIENCE
     }
 
     fn program_counter(&self, cpu: CpuId) -> Result<usize, RegisterError> {

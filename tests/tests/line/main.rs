@@ -1,0 +1,7 @@
+//! A stock gdb and the demo, over a line that loses bytes.
+
+mod acknowledgements;
+mod replies;
+#[path = "../sessions/support.rs"]
+#[allow(dead_code, reason = "shared with the sessions, which use more of it")]
+mod support;
