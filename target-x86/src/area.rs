@@ -34,7 +34,7 @@ const LANDING_STACK_SIZE: usize = 1024;
 /// How many descriptors, of eight bytes, a GDT may have to be copied.
 pub(crate) const GDT_CAPACITY: usize = 32;
 
-/// What exceptions on one CPU go through: about 38 KiB. Make it a static, one for each CPU but
+/// What exceptions on one CPU go through: 36 KiB, optimised. Make it a static, one for each CPU but
 /// the one that installs the stub.
 ///
 /// All zero until it is used, so that it takes no room in the image's file. On pages of its own:

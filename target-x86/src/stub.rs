@@ -167,10 +167,11 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
     ///
     /// # Safety
     ///
-    /// The caller must be in ring 0 and 64-bit mode, on the only CPU that will call the
-    /// library; the GDT, the IDT and TR must be valid or empty and stay so; page tables must
-    /// keep the image mapped where it is; nobody else may use the I/O ports of `config.port`
-    /// or write the debug registers.
+    /// The caller must be in ring 0 and 64-bit mode, on the CPU that is 0 from then on; any other
+    /// that will call the library must have come in by [`start_cpu`](Self::start_cpu) before. The
+    /// GDT, the IDT and TR must be valid or empty and stay so; page tables must keep the image
+    /// mapped where it is, on all CPUs; nobody else may use the I/O ports of `config.port` or write
+    /// the debug registers.
     pub unsafe fn install(&'static self, config: Config) -> Result<(), InstallError> {
         // SAFETY: passed on to the caller.
         unsafe { self.bring_up(config, Form::Install) }
