@@ -6,6 +6,7 @@
 
 use super::claim::{Handle, Handler, Request, Tenure};
 use super::config::IoBreakpoints;
+use super::region::Region;
 use super::rejection::Rejection;
 use super::snapshot::Snapshot;
 use super::table::Standing;
@@ -153,5 +154,11 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     /// breakpoints into code by other means than a debug register.
     pub fn protection(&self, request: &Request) -> Option<&'static str> {
         self.protected.iter().find(|range| range.forbids(request)).map(|range| range.name)
+    }
+
+    /// The protected range that this region overlaps, if there is one, whatever it is protected
+    /// from: for those who would write there.
+    pub fn protected_range(&self, region: &Region) -> Option<&'static str> {
+        self.protected.iter().find(|range| range.region.overlaps(region)).map(|range| range.name)
     }
 }

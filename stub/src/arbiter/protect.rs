@@ -3,7 +3,8 @@
 //! A watch on what the debug exception itself touches — IDT, GDT, TSS, its stack, the
 //! arbiter — hits again before the first hit is dealt with, and never ends. An execute
 //! breakpoint in the code of the exception entry does the same. So such requests are
-//! refused (promise 7). Data there may be read and written by the debugger all the same.
+//! refused (promise 7). The debugger may read there, and may not write: what it would change is what
+//! it runs on.
 
 use core::fmt;
 
@@ -20,7 +21,7 @@ pub const PROTECTED_RANGES: usize = 16;
 pub enum Against {
     /// All of them: data that the exception path touches.
     Everything,
-    /// Execute breakpoints only: its code, which may be read and written.
+    /// Execute breakpoints only: its code, which a watchpoint may look at.
     Execute,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Reads return the readable part, as the protocol allows, and nothing readable is an error.
 //! A write is all or an error; the bytes before the first unwritable one are written all the
-//! same, because no stub can know that beforehand without a second walk over the pages.
+//! same, because no stub can know that beforehand without a second walk over the pages. Where the
+//! stub itself would be changed, its tables, its state or its code, nothing is written at all.
 
 use gdbstub::arch::Arch;
 use gdbstub::target::TargetResult;
@@ -11,6 +12,7 @@ use gdbstub::target::ext::memory_map::MemoryMap;
 use super::machine::Machine;
 use super::refusal::Refusal;
 use super::{Debuggee, linear};
+use crate::arbiter::Region;
 
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
     Debuggee<'_, M, CLAIMS, CPUS, TASKS>
@@ -36,6 +38,10 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
         bytes: &[u8],
     ) -> TargetResult<(), Self> {
         let address = linear::<M::Arch>(address);
+        let region = Region::new(address, bytes.len()).ok();
+        if let Some(range) = region.and_then(|region| self.arbiter.protected_range(&region)) {
+            return Err(self.refuse(Refusal::WriteProtected { address, range }));
+        }
         let Self { machine, debugger, .. } = self;
         let written = machine.write(address, bytes).min(bytes.len());
         let done = bytes.get(..written).unwrap_or_default();

@@ -24,6 +24,8 @@ pub(crate) enum Refusal {
     PatchProtected { address: usize, range: &'static str },
     /// Bytes that cannot be a region at all.
     Region { address: usize, length: usize, error: RegionError },
+    /// Memory that the stub itself needs as it is.
+    WriteProtected { address: usize, range: &'static str },
     /// Memory that cannot be read from here on.
     Read { address: usize },
     /// Memory that cannot be written from here on.
@@ -39,6 +41,7 @@ pub(crate) enum Refusal {
 // Linux's numbers, as those of the fence.
 const EPERM: u8 = 1;
 const ENOMEM: u8 = 12;
+const EACCES: u8 = 13;
 const EBUSY: u8 = 16;
 const ENODEV: u8 = 19;
 const ENOSPC: u8 = 28;
@@ -52,6 +55,7 @@ impl Refusal {
             Refusal::Watch { error: WatchError::TooMany, .. }
             | Refusal::Patch { error: PatchError::TooMany, .. } => ENOMEM,
             Refusal::PatchProtected { .. } => EPERM,
+            Refusal::WriteProtected { .. } => EACCES,
             Refusal::Patch { error: PatchError::Unreachable, .. }
             | Refusal::Read { .. }
             | Refusal::Write { .. } => Errno::Address.code(),
@@ -118,6 +122,10 @@ impl fmt::Display for Refusal {
                 out,
                 "software breakpoint at {address:#x} refused: {range} runs while a breakpoint is \
                  handled, so one there would never end"
+            ),
+            Refusal::WriteProtected { address, range } => write!(
+                out,
+                "write at {address:#x} refused: it overlaps {range}, which the stub itself runs on"
             ),
             Refusal::Region { address, length, error: RegionError::Empty } => {
                 write!(out, "{address:#x}+{length} refused: there are no bytes in it")

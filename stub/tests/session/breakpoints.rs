@@ -1,8 +1,35 @@
 //! Software breakpoints, the flags that a resume needs, steps and faults.
 
+use tetrarch::arbiter::{Against, Protected, Region};
 use tetrarch::session::{Cause, Motion, Overheard, ResumeFlag};
 
 use crate::bench::{BASE, Bench, CPU, STEP, WRITABLE, console, go};
+
+/// Not even the bytes beside it, and gdb may look.
+#[test]
+fn what_the_stub_runs_on_is_not_written() {
+    let mut bench = Bench::attached(2, 0);
+    let region = Region::new(WRITABLE + 0x100, 0x10).expect("a region");
+    let against = Against::Execute;
+    bench.arbiter.protect(Protected { region, name: "the entry", against }).expect("room");
+    let before = bench.machine.bytes.clone();
+    for (offset, length) in [(0x100, 1), (0x10f, 1), (0xfe, 4), (0x10e, 4), (0xf0, 0x40)] {
+        let bytes = "5a".repeat(length);
+        let address = WRITABLE + offset;
+        assert_eq!(bench.ask(&format!("M{address:x},{length:x}:{bytes}")), "E0d", "{offset:#x}");
+        assert_eq!(
+            bench.monitor("why"),
+            format!(
+                "write at {address:#x} refused: it overlaps the entry, which the stub itself runs on\n"
+            )
+        );
+        assert_eq!(bench.ask(&format!("m{address:x},1")).len(), 2);
+    }
+    assert!(bench.machine.bytes == before);
+    for offset in [0xff, 0x110] {
+        assert_eq!(bench.ask(&format!("M{:x},1:5a", WRITABLE + offset)), "OK");
+    }
+}
 
 #[test]
 fn a_software_breakpoint_is_invisible_and_gone_when_it_is_taken_away() {

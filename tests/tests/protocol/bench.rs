@@ -22,6 +22,8 @@ pub mod errno {
     pub const TOO_LONG: &str = "E07";
     /// The stub cannot remember another request.
     pub const NO_MEMORY: &str = "E0c";
+    /// The stub itself runs on what is there.
+    pub const ACCESS: &str = "E0d";
     /// The address is not there, is too wide, or the region wraps around.
     pub const ADDRESS: &str = "E0e";
     /// The packet is malformed, or means what no target can do.

@@ -149,8 +149,14 @@ fn what_the_debug_exception_needs_is_refused_by_its_name() -> Result<()> {
                     ),
                 )?;
             }
-            // It can be looked at all the same.
-            ensure!(bench.memory(at, 8)?.len() == 8);
+            // It can be looked at all the same, and not written.
+            let before = bench.memory(at, 8)?;
+            ensure!(before.len() == 8);
+            let refused = format!(
+                "write at {at:#x} refused: it overlaps {name}, which the stub itself runs on"
+            );
+            refuses(bench, &format!("M{at:x},4:5a5a5a5a"), errno::ACCESS, &refused)?;
+            ensure!(bench.memory(at, 8)? == before);
         }
         bench.runs_on()
     })
