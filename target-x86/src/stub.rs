@@ -194,9 +194,9 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
         unsafe { self.bring_up(config, Form::Hook) }
     }
 
-    /// Refuses all further breakpoints in a range, or all but data watchpoints: for memory that
-    /// the firmware's own exception path needs, and, with a linker script that gathers it, for
-    /// the code of the library.
+    /// Refuses all further breakpoints in a range, or all but data watchpoints, and what the debugger
+    /// would write there: for memory that the firmware's own exception path needs, and, with a linker
+    /// script that gathers it, for the code of the library.
     ///
     /// # Errors
     ///
