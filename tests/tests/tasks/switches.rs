@@ -45,7 +45,8 @@ fn a_hundred_thousand_switches_bring_no_stray_hit_and_lose_none() -> Result<()> 
 /// beat for each beat that the timer cut in two, and that scaled.
 ///
 /// QEMU's time is counted in instructions here. By the host's clock, a busy host would let the
-/// timer cut a burst into as many small turns as it likes, and each turn would look even.
+/// timer cut a burst into as many small turns as it likes, and each turn would look even. When gdb
+/// attaches is left to the host all the same, and so is where in a turn a burst begins.
 #[test]
 fn estimates_are_right_for_what_is_even_and_the_spread_shows_what_is_not() -> Result<()> {
     let boot = Boot::new("tasks")?.argument("switches=20000").options(&["-icount", "shift=2"]);
@@ -71,9 +72,9 @@ fn estimates_are_right_for_what_is_even_and_the_spread_shows_what_is_not() -> Re
             ensure!(count.hits < truth, "{count:?} was not shared with anybody");
             ensure!(2 * peak(count) < peak(bursts), "{count:?} is as uneven as {bursts:?}");
         }
-        // Most turns have none, and one that has any has a good part of a burst.
+        // Most turns have none, and one that has any has many times the average: how many of a burst
+        // fall into it depends on when the timer ends it.
         same("the turn with the fewest hits", bursts.fewest, 0)?;
-        ensure!(bursts.most >= 64, "{bursts:?}");
         ensure!(peak(bursts) >= 1000, "{bursts:?}");
         ensure!(bursts.estimate != tally["bursts"], "{bursts:?}: right by chance");
         Ok(())
