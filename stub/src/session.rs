@@ -148,7 +148,9 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         cause: Cause<'_>,
     ) -> Next {
         let cpu = machine.cpu();
-        if let Ok(place) = machine.program_counter(cpu) {
+        // After an INT3 it may be before that that it is.
+        let place = machine.program_counter(cpu).ok();
+        if let Some(place) = place.filter(|_| !matches!(cause, Cause::Breakpoint)) {
             self.come_to(cpu, place);
         }
         match cause {

@@ -65,6 +65,8 @@ pub struct Report {
     pub address: usize,
     /// The claim behind it.
     pub handle: Handle,
+    /// What the hit did.
+    pub access: Access,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -163,7 +165,7 @@ impl WatchBook {
         let address = (window.address()..=window.region().last())
             .find(|address| !misleads(address))
             .unwrap_or(window.address());
-        Some(Report { kind: entry.kind, address, handle })
+        Some(Report { kind: entry.kind, address, handle, access })
     }
 
     /// Forgets every request; the claims are the caller's to release.

@@ -78,9 +78,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         // gdb does not adjust the program counter for a stub that says `swbreak`.
         let is_patched = self.debugger.patches.contains(address)
             && machine.set_program_counter(cpu, address).is_ok();
-        if is_patched {
-            self.come_to(cpu, address);
-        }
+        self.come_to(cpu, if is_patched { address } else { after });
         let reason = if is_patched { Reason::SoftwareBreakpoint } else { Reason::Trapped };
         self.enter(arbiter, machine, reason, stop::by(reason, &Cause::Breakpoint))
     }
@@ -106,6 +104,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         // Also if another that waits covers it: who knows whether that will be told.
         let waiting = reports.filter(|report| !covers(arbiter, &told, report));
         if let Some(untold) = self.untold.get_mut(cpu.index()) {
+            untold.forget(|handle| delivery.debugger.iter().any(|hit| hit.handle == handle));
             untold.wait(place, waiting);
         }
         Some(told)

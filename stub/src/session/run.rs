@@ -89,9 +89,6 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         self.client.access = thread_of(cpu);
         self.client.stepping = thread_of(cpu);
         self.stop = stop;
-        let program_counter = machine.program_counter(cpu).ok();
-        let reported = self.place(cpu).reported;
-        self.remember(cpu, Place { program_counter, reported });
         (0..=u16::MAX).take(CPUS).for_each(|other| self.arrived(machine, CpuId(other)));
         match self.overheard {
             // Whoever sends packets does not wait for a stop reply, and would take it for the

@@ -3,47 +3,51 @@
 //! They are told when the client has the target go on from the place where they came, before it
 //! really does. One that has moved the program counter waits for something else, the end of a
 //! function that it calls, for instance; it is told when it has put it back, and at no other
-//! place. Once the target has come by that place of its own accord, what waited is out of date.
+//! place. Once the target has come by that place of its own accord, or the same claim has been hit
+//! again, wherever that was, what waited is out of date.
 
-use heapless::Deque;
+use heapless::Vec;
 
-use crate::arbiter::Arbiter;
-use crate::watch::{self, Kind, Report, WatchBook};
+use crate::arbiter::{Arbiter, Handle};
+use crate::watch::{self, Access, Kind, Report, WatchBook};
 
-/// Hits that wait to be told, of all that the client asked for, if it comes to that.
-pub(super) struct Untold {
-    /// The program counter when they came.
+/// Hits that wait to be told: one of each claim that the client has asked for, if it comes to that.
+pub(super) struct Untold(Vec<Waiting, { watch::CAPACITY }>);
+
+struct Waiting {
+    /// The program counter when it came.
     place: usize,
-    reports: Deque<Report, { watch::CAPACITY }>,
+    report: Report,
 }
 
 impl Untold {
     pub const fn new() -> Self {
-        Untold { place: 0, reports: Deque::new() }
+        Untold(Vec::new())
     }
 
     pub fn clear(&mut self) {
-        self.reports.clear();
+        self.0.clear();
     }
 
     /// The target has stopped here.
     pub fn come_to(&mut self, place: usize) {
-        if place == self.place {
-            self.clear();
-        }
+        self.0.retain(|waiting| waiting.place != place);
     }
 
-    /// These came here, instead of what has waited elsewhere; if there are none, that waits on.
+    /// These claims have been hit again.
+    pub fn forget(&mut self, is_hit: impl Fn(Handle) -> bool) {
+        self.0.retain(|waiting| !is_hit(waiting.report.handle));
+    }
+
+    /// These came here, of claims of which none waits.
     pub fn wait(&mut self, place: usize, reports: impl Iterator<Item = Report>) {
-        let mut reports = reports.peekable();
-        if reports.peek().is_none() {
-            return;
-        }
-        self.clear();
-        self.place = place;
         for report in reports {
-            let pushed = self.reports.push_back(report);
-            debug_assert!(pushed.is_ok(), "more claims than the client can ask for");
+            if self.0.is_full() {
+                // Of a claim that was released since: there are no more at a time.
+                self.0.remove(0);
+            }
+            // There is room now.
+            let _ = self.0.push(Waiting { place, report });
         }
     }
 
@@ -54,27 +58,30 @@ impl Untold {
         arbiter: &Arbiter<CLAIMS, CPUS, TASKS>,
         watches: &WatchBook,
     ) -> Option<Report> {
-        if place != self.place {
-            return None;
-        }
-        while let Some(report) = self.reports.pop_front() {
-            let live = arbiter.get(report.handle).is_some_and(|claim| !claim.is_held());
-            if live && watches.is_wanted(report.handle) {
-                self.reports.retain(|other| !covers(arbiter, &report, other));
-                return Some(report);
-            }
-        }
-        None
+        self.0.retain(|waiting| {
+            let Waiting { report: Report { handle, .. }, .. } = waiting;
+            let live = arbiter.get(*handle).is_some_and(|claim| !claim.is_held());
+            waiting.place != place || live && watches.is_wanted(*handle)
+        });
+        let told = self.0.iter().find(|waiting| waiting.place == place)?.report;
+        self.0.retain(|waiting| {
+            waiting.place != place
+                || waiting.report.handle != told.handle && !covers(arbiter, &told, &waiting.report)
+        });
+        Some(told)
     }
 }
 
 /// Whether the client hears of one hit with another that it is told. gdb looks at every watchpoint
-/// whose region the address lies in; the reply for a breakpoint has no address.
+/// whose region the address lies in; the reply for a breakpoint has no address. But of a read
+/// watchpoint whose bytes have changed it says nothing, so a write does not tell of a read.
 pub(super) fn covers<const CLAIMS: usize, const CPUS: usize, const TASKS: usize>(
     arbiter: &Arbiter<CLAIMS, CPUS, TASKS>,
     told: &Report,
     other: &Report,
 ) -> bool {
-    let claim = arbiter.get(other.handle).filter(|_| told.kind != Kind::Execute);
+    let has_address = told.kind != Kind::Execute;
+    let hides_it = other.kind == Kind::Read && told.access == Access::Changed;
+    let claim = arbiter.get(other.handle).filter(|_| has_address && !hides_it);
     claim.is_some_and(|claim| claim.request().region.contains(told.address))
 }

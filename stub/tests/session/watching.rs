@@ -246,3 +246,101 @@ fn the_reported_address_is_not_that_of_a_watchpoint_that_was_not_hit() {
     let told = bench.debug_exception(1 << long.expect("it is placed"));
     assert_eq!(told, [format!("T05thread:p01.01;awatch:{:x};", WRITABLE + 1)]);
 }
+
+/// gdb says nothing of a read watchpoint whose bytes have changed, so a write that is told does not
+/// tell of the read beside it, in whatever order they were asked for.
+#[test]
+fn a_read_is_told_though_another_watchpoint_tells_of_the_write_beside_it() {
+    for (order, z2_first) in [([0, 8], true), ([8, 0], true), ([0, 8], false), ([8, 0], false)] {
+        let mut bench = Bench::attached(4, 0);
+        let packets = [format!("Z2,{WRITABLE:x},8"), format!("Z3,{WRITABLE:x},10")];
+        let [first, second] = if z2_first { [0, 1] } else { [1, 0] };
+        assert_eq!(bench.ask(&packets[first]), "OK");
+        assert_eq!(bench.ask(&packets[second]), "OK");
+        bench.resume("vCont;c");
+        bench.machine.at(WRITABLE)[0] ^= 0xFF;
+        let placed = bench.arbiter.assignment(CPU);
+        let bits = order.map(|offset| {
+            let is_there = |slot: &usize| {
+                placed[*slot].is_some_and(|window| window.address() == WRITABLE + offset)
+            };
+            (0..4).filter(is_there).fold(0, |bits, slot| bits | 1 << slot)
+        });
+        let mut told = bench.debug_exceptions(&bits);
+        told.extend(bench.send("vCont;c"));
+        told.sort();
+        let expected = [
+            format!("T05thread:p01.01;rwatch:{:x};", WRITABLE + 8),
+            format!("T05thread:p01.01;watch:{WRITABLE:x};"),
+        ];
+        assert_eq!(told, expected, "{order:?} {z2_first}");
+        bench.resume("vCont;c");
+    }
+}
+
+/// Two hits at once, of which one waits, and where that was.
+fn with_one_that_waits() -> (Bench, u64, [String; 1]) {
+    let mut bench = Bench::attached(2, 0);
+    for address in [WRITABLE, WRITABLE + 64] {
+        assert_eq!(bench.ask(&format!("Z2,{address:x},8")), "OK");
+    }
+    bench.resume("vCont;c");
+    *bench.rip(CPU) += 0x10;
+    let told = bench.debug_exception(0b11);
+    assert_eq!(told, [format!("T05thread:p01.01;watch:{WRITABLE:x};")]);
+    let place = *bench.rip(CPU);
+    (bench, place, [format!("T05thread:p01.01;watch:{:x};", WRITABLE + 64)])
+}
+
+/// Also if nothing was executed since it was moved.
+#[test]
+fn rf_is_cleared_for_another_place_though_a_hit_was_told_there() {
+    let (mut bench, place, waiting) = with_one_that_waits();
+    *bench.rip(CPU) = place + 0x100;
+    bench.resume("vCont;c");
+    *bench.rip(CPU) += 0x10;
+    bench.fault(0);
+    *bench.rip(CPU) = place;
+    assert_eq!(bench.send("vCont;c"), waiting);
+    bench.resume("vCont;c");
+    assert_eq!(bench.next, go(Motion::Continue, ResumeFlag::Clear));
+
+    let mut bench = Bench::attached(2, 0);
+    bench.resume("vCont;c");
+    bench.fault(0);
+    let _ = bench.session.receive(&mut bench.arbiter, &mut bench.machine, 3);
+    *bench.rip(CPU) += 0x100;
+    assert_eq!(bench.send("vCont;c"), ["T02thread:p01.01;"]);
+    bench.resume("vCont;c");
+    assert_eq!(bench.next, go(Motion::Continue, ResumeFlag::Clear));
+}
+
+/// A breakpoint on the instruction before is none on this one.
+#[test]
+fn a_hit_that_waits_is_told_though_there_was_a_breakpoint_right_before_it() {
+    let (mut bench, place, waiting) = with_one_that_waits();
+    assert_eq!(bench.ask(&format!("Z0,{:x},1", place - 1)), "OK");
+    *bench.rip(CPU) = place + 0x100;
+    bench.resume("vCont;c");
+    *bench.rip(CPU) = place;
+    assert_eq!(bench.stop(Cause::Breakpoint), ["T05thread:p01.01;swbreak:;"]);
+    *bench.rip(CPU) = place;
+    assert_eq!(bench.send("vCont;c"), waiting);
+}
+
+/// What was told since is not told once more, and another's hits elsewhere do not drop it.
+#[test]
+fn a_hit_that_waits_is_out_of_date_when_its_claim_is_hit_again() {
+    for hits_again in [true, false] {
+        let (mut bench, place, waiting) = with_one_that_waits();
+        *bench.rip(CPU) = place + 0x100;
+        bench.resume("vCont;c");
+        *bench.rip(CPU) = place + 0x200;
+        bench.debug_exception(if hits_again { 0b10 } else { 0b01 });
+        *bench.rip(CPU) = place;
+        if !hits_again {
+            assert_eq!(bench.send("vCont;c"), waiting);
+        }
+        bench.resume("vCont;c");
+    }
+}
