@@ -118,6 +118,15 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         }
     }
 
+    /// After something else has become wanted than `before`. What is not wanted any more, and stays
+    /// armed for the moment, would be taken for what was left lazily, and a hit of it that was put
+    /// off for a stray one.
+    pub(super) fn end_laziness_unless_wanted(&mut self, before: &[Window]) {
+        let wanted = &self.current().wanted;
+        let stays = before.iter().all(|window| wanted.contains(window));
+        self.lazy &= stays;
+    }
+
     /// After a change of the claims: looks whether something is armed that none of them has, in
     /// whatever task.
     pub(super) fn look_for_released(&mut self) {

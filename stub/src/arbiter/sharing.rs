@@ -98,9 +98,11 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         for (index, plan, task) in tasks.places() {
             part.set_plan(index, plan, task);
         }
+        let before = part.current().wanted.clone();
         for (activity, plan) in part.plans_mut() {
             plan.rebuild(cpu, config.widest, table.iter(), activity);
         }
+        part.end_laziness_unless_wanted(&before);
         part.look_for_released();
         part.widest = config.widest;
         part.roster.follow(table);

@@ -88,9 +88,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
             let plan = self.current_mut();
             let before = plan.wanted.clone();
             plan.end_turn();
-            // What had its turn in between what was left lazily would be taken for that: a hit of
-            // it may have been put off.
-            self.lazy &= self.current().wanted == before;
+            self.end_laziness_unless_wanted(&before);
         }
     }
 

@@ -258,3 +258,26 @@ fn promise_10_a_turn_that_ends_leaves_nothing_lazily() {
     let hits = counting.map(|handle| arbiter.get(handle).unwrap().hits());
     assert_eq!((hits, armed(&registers)), ([1, 1], [0x20, 0x100, 0x108].into()));
 }
+
+/// Promise 10: the same where it is not its turn that ends, but a change of the claims that takes the
+/// slot away.
+#[test]
+fn promise_10_a_hit_that_was_put_off_over_a_change_of_claims_reaches_its_owner() {
+    for switching in [Switching::Exact, Switching::Lazy] {
+        let mut arbiter = of(switching);
+        let mut registers = Registers::default();
+        made(&mut arbiter, guard(0x100, 16));
+        let counting = made(&mut arbiter, counting(0x10));
+        let of_task = made(&mut arbiter, guard(0x20, 4).on(Scope::Task(TASK)));
+        arbiter.switch_to(CPU, arbiter.plan_of(TASK), 0, &mut registers);
+        arbiter.switch_to(CPU, PlanId::NONE, 1, &mut registers);
+        let status = Dr6::from_bits(Dr6::RESET.bits() | 0b1111);
+        let put_off = arbiter.exception(CPU, status, arbiter.bank(CPU).control(), 0);
+        arbiter.release(of_task).unwrap();
+        let pinned = made(&mut arbiter, guard(0x40, 16));
+        assert_eq!(arbiter.wanted(CPU).len(), 4);
+        arbiter.deliver(CPU, &[put_off], &mut NoMemory);
+        let hits = [counting, pinned].map(|handle| arbiter.get(handle).unwrap().hits());
+        assert_eq!(hits, [1, 0], "{switching:?}");
+    }
+}
