@@ -120,7 +120,6 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
             // Nobody is watched during a stop, however long it is.
             part.skip_to(self.stub.now());
         }
-        self.local.mailbox.close();
         match mine.step {
             Some(_) => self.choose_debug_stack(&mine),
             None => mine.load_firmware_idt(),
@@ -128,6 +127,7 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
         if !self.stub.rules() {
             self.restore_image_idt(&mut mine);
         }
+        self.local.mailbox.close();
         None
     }
 

@@ -8,6 +8,7 @@
 //! The wait is bounded. A CPU that has not come by then runs on as far as anybody knows: what is
 //! its own is not touched, and its plans are made anew when it comes.
 
+use heapless::Vec;
 use tetrarch::arbiter::CpuId;
 use tetrarch::rendezvous::Standing;
 use tetrarch::session::{Go, Motion, ResumeFlag};
@@ -166,14 +167,35 @@ impl<'s, const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Lead<'s, CL
         self.stub.world.let_go(cpu);
     }
 
-    /// Lets the other CPUs go: each as it was ordered to; who is to wait, waits.
+    /// Lets the other CPUs go: each as it was ordered to; who is to wait, waits. Returns when they
+    /// have gone: whoever leads goes last, or it would be the first to stop again, and keep a CPU
+    /// that is slow to leave from ever getting anywhere.
     pub fn let_others_go(&mut self, mut order: impl FnMut(&mut Self, CpuId) -> Go) {
+        let mut leaving = Vec::<_, CPUS>::new();
         for (cpu, local) in self.collected() {
             let go = order(self, cpu);
             match go.motion {
                 Motion::Wait => self.state().set_held(cpu, true),
-                Motion::Continue | Motion::Step => self.let_go(cpu, local, go),
+                Motion::Continue | Motion::Step => {
+                    self.let_go(cpu, local, go);
+                    // There is room for all.
+                    let _ = leaving.push((cpu, local));
+                }
             }
+        }
+        self.wait_until_gone(&leaving);
+    }
+
+    /// Who has stopped again, by a hit or at the end of a step, has been gone. Not longer than the
+    /// firmware has allowed.
+    fn wait_until_gone(&self, leaving: &[(CpuId, &Local<CLAIMS, TASKS>)]) {
+        let patience = self.stub.setup().map_or(0, |setup| setup.patience);
+        let start = cpus::time_stamp();
+        let is_leaving = |(cpu, local): &(CpuId, &Local<CLAIMS, TASKS>)| {
+            self.stub.world.standing(*cpu) == Standing::Running && local.mailbox.is_open()
+        };
+        while leaving.iter().any(is_leaving) && cpus::time_stamp().wrapping_sub(start) <= patience {
+            core::hint::spin_loop();
         }
     }
 

@@ -59,6 +59,11 @@ impl Mailbox {
         self.errand.store(errand::NONE, Ordering::Relaxed);
     }
 
+    /// Whether it waits, or is about to, or has not gone on yet.
+    pub fn is_open(&self) -> bool {
+        !self.frame().is_null()
+    }
+
     /// It goes on.
     pub fn close(&self) {
         self.frame.store(ptr::null_mut(), Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! CPUs as threads: listed, read, written, stepped and held, each by itself.
 
 use anyhow::{Context, Result, ensure};
-use tetrarch_tests::under_gdb;
+use tetrarch_tests::{Gdb, under_gdb};
 
 use crate::support::{CPUS, boot, order, run_until, same, selected, tally, threads};
 
@@ -106,23 +106,28 @@ fn a_software_breakpoint_is_seen_by_all_and_stepped_over_by_one() -> Result<()> 
     under_gdb(boot(4)?, |session| {
         let gdb = &mut session.gdb;
         gdb.expect("break turn", "Breakpoint 1")?;
-        let mut stops = [0; CPUS as usize];
-        for _ in 0..60 {
+        let stop = |gdb: &mut Gdb| -> Result<u64> {
             gdb.expect("continue", "Breakpoint 1")?;
             let cpu = selected(gdb)?;
             same("the CPU that the function was called on", gdb.number("cpu")?, cpu)?;
-            stops[cpu as usize] += 1;
+            Ok(cpu)
+        };
+        stop(gdb)?;
+        gdb.command("set scheduler-locking on")?;
+        for cpu in 0..CPUS {
+            gdb.command(&format!("thread {}", cpu + 1))?;
+            same("the CPU that runs alone", stop(gdb)?, cpu)?;
         }
-        ensure!(stops.iter().all(|count| *count > 0), "{stops:?}");
+        gdb.command("set scheduler-locking off")?;
         // Between two stops of a CPU it has been through its loop once: nobody slips through.
-        let counted = |gdb: &mut tetrarch_tests::Gdb| -> Result<u64> {
+        let counted = |gdb: &mut Gdb| -> Result<u64> {
             let tally = tally(gdb)?;
             Ok((0..CPUS).map(|cpu| tally[&format!("counted-{cpu}")]).sum())
         };
         let before = counted(gdb)?;
-        const TIMES: u64 = 40;
+        const TIMES: u64 = 80;
         for _ in 0..TIMES {
-            gdb.expect("continue", "Breakpoint 1")?;
+            stop(gdb)?;
         }
         let turns = counted(gdb)? - before;
         ensure!(turns.abs_diff(TIMES) <= CPUS, "{turns} turns, {TIMES} stops");
