@@ -95,7 +95,7 @@ impl<const CPUS: usize> BenchOf<CPUS> {
     }
 
     /// Lets each CPU that has stopped do as it is ordered.
-    fn let_go(&mut self) {
+    pub fn let_go(&mut self) {
         self.orders = [None; CPUS];
         for cpu in Self::cpus() {
             if self.machine.state(cpu) != CpuState::Stopped {
@@ -156,6 +156,12 @@ impl<const CPUS: usize> BenchOf<CPUS> {
 
     /// The machine stops.
     pub fn stop(&mut self, cause: Cause<'_>) -> Vec<String> {
+        self.stop_unheard(cause);
+        self.drain()
+    }
+
+    /// The same, and nobody listens.
+    pub fn stop_unheard(&mut self, cause: Cause<'_>) {
         let cpu = self.machine.cpu;
         let live = self.halt(cpu);
         let exceptions: Vec<_>;
@@ -173,7 +179,6 @@ impl<const CPUS: usize> BenchOf<CPUS> {
             Next::Run(_) => self.let_go(),
             Next::Stay | Next::Reset => self.gather(),
         }
-        self.drain()
     }
 
     /// A #DB with these bits set in DR6.
@@ -183,6 +188,12 @@ impl<const CPUS: usize> BenchOf<CPUS> {
 
     /// A #DB for each of these, put off to be told together.
     pub fn debug_exceptions(&mut self, bits: &[u32]) -> Vec<String> {
+        self.debug_exceptions_unheard(bits);
+        self.drain()
+    }
+
+    /// The same, and nobody listens.
+    pub fn debug_exceptions_unheard(&mut self, bits: &[u32]) {
         let rip = *self.rip(self.machine.cpu) as usize;
         let exceptions: Vec<_> = bits
             .iter()
@@ -192,7 +203,7 @@ impl<const CPUS: usize> BenchOf<CPUS> {
                 DebugException { status, live: Bank::RESET, plan: PlanId::NONE, rip }
             })
             .collect();
-        self.stop(Cause::Debug(&exceptions))
+        self.stop_unheard(Cause::Debug(&exceptions));
     }
 
     /// A page fault.

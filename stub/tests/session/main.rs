@@ -5,4 +5,7 @@ mod breakpoints;
 mod clients;
 mod cpus;
 mod machine;
+mod play;
+mod replay;
+mod script;
 mod watching;
