@@ -34,6 +34,7 @@
 //! | step | module | what it decides |
 //! | --- | --- | --- |
 //! | 1 | [`link`] | what is a whole, undamaged packet; what is sent again |
+//! | 2 | [`policy`] | who may do what |
 //! | 2 | [`packet`] | which packets are well formed and may go on |
 //! | 3 | [`session`] | what a packet or an exception means for the target |
 //! | 4 | [`target`] | what gdbstub asks of a stopped machine |
@@ -81,6 +82,7 @@ pub mod link;
 pub mod machine;
 pub mod packet;
 pub mod patch;
+pub mod policy;
 pub mod register_file;
 pub mod rendezvous;
 pub mod session;

@@ -22,11 +22,12 @@
 //! packets are rewritten into others of the same meaning that gdbstub survives: a step that
 //! names no thread, and the old resume packets `c`, `C`, `s`, `S`.
 //!
-//! Everybody may use every packet. A policy can go by [`Name`] and [`Class`]; there is none yet.
+//! Who may use which packet has been decided before ([`policy`](crate::policy)), by its [`Name`].
 
 mod data;
 mod field;
 mod name;
+pub(crate) mod peek;
 mod query;
 mod resume;
 mod thread;
@@ -34,7 +35,7 @@ mod thread;
 #[cfg(test)]
 mod tests;
 
-pub use name::{Class, Name};
+pub use name::Name;
 pub use thread::{Purpose, Selection, Thread, ThreadIds};
 
 use core::num::NonZeroUsize;
@@ -55,6 +56,8 @@ pub struct Limits {
     /// The thread that a plain `s` steps: the one chosen by `Hc`, or else the one that
     /// stopped.
     pub stepping: NonZeroUsize,
+    /// How many bytes of memory may be read at a time.
+    pub readable: usize,
     /// The size of each register in bytes, in the order of the target description.
     pub register_sizes: &'static [u8],
 }
@@ -209,7 +212,7 @@ pub fn check<'a>(payload: &'a [u8], limits: &Limits) -> Checked<'a> {
 
 /// Whether there is a packet of this name, well formed or not.
 pub fn is_known(payload: &[u8]) -> bool {
-    Name::find(payload).is_some()
+    Name::of(payload).is_some()
 }
 
 /// Decides about a packet whose name is known. `arguments` is the end of `payload`.

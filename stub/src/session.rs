@@ -23,6 +23,7 @@ mod answer;
 mod client;
 mod debug;
 mod dialogue;
+mod entrance;
 mod places;
 mod run;
 mod untold;
@@ -30,6 +31,7 @@ mod untold;
 use crate::arbiter::{Arbiter, CpuId};
 use crate::link::{Link, Received};
 use crate::packet;
+use crate::policy::{Gate, Patience};
 use crate::stop::{self, Reason, StopText};
 use crate::target::monitor::Command;
 use crate::target::{Actions, Debugger, EVERYTHING, Firmware, Machine};
@@ -83,9 +85,12 @@ pub struct Session<const PACKET: usize, const QUEUE: usize, const CPUS: usize = 
     /// gdbstub's packet buffer, used within one packet.
     scratch: [u8; PACKET],
     client: Client,
+    gate: Gate,
     debugger: Debugger<CPUS>,
     firmware: Firmware,
     stop: Stop,
+    /// Whether there was no other reason for that than a client that came.
+    has_stopped_for_client: bool,
     /// Where each CPU was when it stopped.
     places: [Place; CPUS],
     /// What the target was told to do when it last ran.
@@ -111,9 +116,11 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             link: Link::new(),
             scratch: [0; PACKET],
             client: Client::new(),
+            gate: Gate::new(),
             debugger: Debugger::new(),
             firmware: Firmware { commands: &[], memory_map: EVERYTHING },
             stop: Stop { cpu: CpuId(0), reason: Reason::Interrupted, text: StopText::new() },
+            has_stopped_for_client: false,
             places: [Place::NOWHERE; CPUS],
             running: Actions::CONTINUE,
             untold: [const { Untold::new() }; CPUS],
@@ -199,11 +206,19 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     }
 
     /// Time has passed without a byte from the client while the target is stopped: what it has not
-    /// acknowledged for too long is sent again, a few times. To be called again and again.
-    pub fn pass_time<M: Machine>(&mut self, machine: &M) {
-        if let Some(now) = machine.now() {
-            // A client that is given up may come back; the target stays stopped.
-            let _ = self.link.pass_time(now, machine.client_patience());
+    /// acknowledged for too long is sent again, a few times, and one that stays locked for too long
+    /// is sent away. To be called again and again.
+    pub fn pass_time<M: Machine, const CLAIMS: usize, const TASKS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
+        machine: &mut M,
+    ) -> Next {
+        let Some(now) = machine.now() else { return Next::Stay };
+        // A client that is given up may come back; the target stays stopped.
+        let _ = self.link.pass_time(now, machine.client_patience());
+        match self.gate.patience(Some(now)) {
+            Patience::Left => Next::Stay,
+            Patience::Exhausted => self.dismiss(arbiter, machine),
         }
     }
 
@@ -275,6 +290,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         self.overheard = Overheard::Nothing;
         self.running = Actions::CONTINUE;
         self.client.leave();
+        self.gate.close();
     }
 }
 

@@ -125,6 +125,7 @@ unsafe fn settle<const CLAIMS: usize, const TASKS: usize, const CPUS: usize>(
     state.uart = Some(uart);
     state.interrupts = serial.is_some();
     state.session.set_commands(config.commands);
+    state.session.set_policy(config.policy);
     if let Some(map) = config.memory_map {
         state.session.set_memory_map(map);
     }

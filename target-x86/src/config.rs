@@ -1,6 +1,7 @@
 //! How a stub is set up.
 
 use tetrarch::arbiter::{self, CpuId};
+use tetrarch::policy::Policy;
 use tetrarch::target::monitor::Command;
 
 use crate::apic;
@@ -29,6 +30,8 @@ pub struct Config {
     pub serial_interrupt: Option<SerialInterrupt>,
     /// The firmware's own `monitor` commands.
     pub commands: &'static [Command],
+    /// What a debugger may do. Times are in ticks of the TSC.
+    pub policy: Policy,
     /// gdb's memory map, as XML; `None` for "all of it is RAM".
     pub memory_map: Option<&'static str>,
     /// What time it is, for claims that take turns: in any unit, and never running backwards.
@@ -54,7 +57,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// COM1 at 115,200 bits per second without an interrupt, no reservations, time in
+    /// COM1 at 115,200 bits per second without an interrupt, no reservations, everything allowed, time in
     /// the processor's cycles (TSC), a reset through the chipset, NMIs through the local APIC (see
     /// [`send_nmi`](Self::send_nmi): in xAPIC mode it has to be mapped at its physical address),
     /// 2^32 ticks of patience, a second or two, and 3 × 2^29 of the client's: less than 2 s if the
@@ -64,6 +67,7 @@ impl Config {
         port: Port::COM1,
         serial_interrupt: None,
         commands: &[],
+        policy: Policy::OPEN,
         memory_map: None,
         clock: cpus::time_stamp,
         reset: cpus::reset,

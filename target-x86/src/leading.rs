@@ -124,12 +124,14 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
             }
             let (state, mut machine) = self.view(lead);
             state.transmit();
-            let Some(byte) = state.receive() else {
-                state.session.pass_time(&machine);
-                core::hint::spin_loop();
-                continue;
+            let next = match state.receive() {
+                Some(byte) => state.session.receive(&mut state.arbiter, &mut machine, byte),
+                None => {
+                    core::hint::spin_loop();
+                    state.session.pass_time(&mut state.arbiter, &mut machine)
+                }
             };
-            match state.session.receive(&mut state.arbiter, &mut machine, byte) {
+            match next {
                 Next::Stay => {}
                 next @ (Next::Run(_) | Next::Reset) => return next,
             }

@@ -8,8 +8,8 @@ use crate::link::ENVELOPE;
 
 /// `m address,length`
 ///
-/// The answer must fit into one frame, so a longer read becomes a shorter one, as the
-/// protocol allows: the client asks for the rest. gdb takes PacketSize for the length of the
+/// The answer must fit into one frame, and the policy may end what is readable, so a longer read
+/// becomes a shorter one, as the protocol allows: the client asks for the rest. gdb takes PacketSize for the length of the
 /// payload alone, so the reads of its large transfers are each a few bytes too long.
 pub(super) fn read_memory<'a>(
     arguments: &'a [u8],
@@ -17,7 +17,7 @@ pub(super) fn read_memory<'a>(
     limits: &Limits,
 ) -> Result<Packet<'a>, Errno> {
     let length = region(arguments, limits)?;
-    match NonZeroUsize::new(limits.packet.saturating_sub(ENVELOPE) / 2) {
+    match NonZeroUsize::new((limits.packet.saturating_sub(ENVELOPE) / 2).min(limits.readable)) {
         Some(longest) if longest.get() < length => {
             let (address, _) = split(arguments, b',')?;
             shorter(address, longest, limits)

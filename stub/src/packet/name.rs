@@ -70,26 +70,6 @@ pub enum Name {
     KillProcess,
 }
 
-/// What a packet can do to the target.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Class {
-    /// Nothing: it starts, steers or ends the conversation.
-    Session,
-    /// Nothing: it asks about the stub, or about what there is.
-    Query,
-    /// Reads memory or registers.
-    Read,
-    /// Writes memory or registers.
-    Write,
-    /// Inserts or removes a breakpoint or watchpoint.
-    Breakpoint,
-    /// Lets the target go on, or ends it.
-    Resume,
-    /// Whatever the command says.
-    Monitor,
-}
-
 /// A one-letter name is followed directly by its arguments; after a longer one there is an
 /// end, or one of the separators.
 const NAMES: &[(&[u8], Name)] = &[
@@ -128,6 +108,11 @@ const NAMES: &[(&[u8], Name)] = &[
 ];
 
 impl Name {
+    /// The name of a packet that is known, well formed or not.
+    pub fn of(payload: &[u8]) -> Option<Name> {
+        Self::find(payload).map(|(name, _)| name)
+    }
+
     /// The packet's name, and what follows it.
     pub(super) fn find(payload: &[u8]) -> Option<(Name, &[u8])> {
         NAMES.iter().find_map(|(text, name)| {
@@ -138,39 +123,5 @@ impl Name {
             };
             ends.then_some((*name, arguments))
         })
-    }
-
-    /// What the packet can do to the target.
-    pub const fn class(self) -> Class {
-        match self {
-            Name::ExtendedMode
-            | Name::StopReason
-            | Name::Detach
-            | Name::SelectThread
-            | Name::Supported => Class::Session,
-            Name::ThreadAlive
-            | Name::Attached
-            | Name::CurrentThread
-            | Name::FirstThreads
-            | Name::MoreThreads
-            | Name::ThreadExtraInfo
-            | Name::TargetDescription
-            | Name::MemoryMap
-            | Name::VContActions => Class::Query,
-            Name::ReadRegisters | Name::ReadMemory | Name::ReadRegister => Class::Read,
-            Name::WriteRegisters | Name::WriteMemory | Name::WriteRegister | Name::WriteBinary => {
-                Class::Write
-            }
-            Name::Insert | Name::Remove => Class::Breakpoint,
-            Name::Continue
-            | Name::ContinueWithSignal
-            | Name::Step
-            | Name::StepWithSignal
-            | Name::VCont
-            | Name::Kill
-            | Name::KillProcess
-            | Name::Reset => Class::Resume,
-            Name::Monitor => Class::Monitor,
-        }
     }
 }

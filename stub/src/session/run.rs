@@ -1,9 +1,5 @@
 //! Stopping and going on: what the client is told, what the target is told.
 
-use core::fmt::Write;
-
-use heapless::String;
-
 use super::client::Phase;
 use super::places::Place;
 use super::{Cause, Next, Overheard, Session, Stop, console, dialogue};
@@ -56,13 +52,9 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         text: StopText,
     ) -> Next {
         if self.client.phase == Phase::Waiting {
-            const SPEAKER: &[u8] = b"tetrarch: ";
-            let mut packet = String::<{ 1 + 2 * (SPEAKER.len() + stop::LINE + 1) }>::new();
-            let _ = packet.push('O');
-            for byte in SPEAKER.iter().chain(text.as_bytes()).chain(b"\n") {
-                let _ = write!(packet, "{byte:02x}");
-            }
-            self.link.send(packet.as_bytes());
+            const SPEAKER: &str = "tetrarch: ";
+            const LONGEST: usize = SPEAKER.len() + stop::LINE + 1;
+            self.print::<{ 1 + 2 * LONGEST }>(&[SPEAKER, &text, "\n"]);
         }
         self.enter(arbiter, machine, reason, text)
     }
@@ -89,6 +81,8 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         self.client.access = thread_of(cpu);
         self.client.stepping = thread_of(cpu);
         self.stop = stop;
+        self.has_stopped_for_client =
+            self.overheard == Overheard::Packet && reason == Reason::Interrupted;
         (0..=u16::MAX).take(CPUS).for_each(|other| self.arrived(machine, CpuId(other)));
         match self.overheard {
             // Whoever sends packets does not wait for a stop reply, and would take it for the

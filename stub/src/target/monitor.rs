@@ -20,9 +20,20 @@ pub struct Command {
     pub name: &'static str,
     /// What it does, in a line, for `monitor help`.
     pub help: &'static str,
+    /// Whether it is for everybody who may look.
+    pub effect: Effect,
     /// Runs it: the rest of the line, and where to write to. It runs in the exception, with the
     /// machine stopped, so it must take no lock that the firmware may hold.
     pub run: fn(&str, &mut dyn Write),
+}
+
+/// What a command does to the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// It shows something.
+    Nothing,
+    /// It changes something: not for a debugger that may [look only](crate::policy::Access::ReadOnly).
+    Changes,
 }
 
 const HELP: &str = "\
@@ -72,6 +83,24 @@ impl Write for Pieces<'_> {
     }
 }
 
+/// The name of a command, and what follows it.
+pub(crate) fn words(line: &[u8]) -> (&str, &str) {
+    let line = core::str::from_utf8(line).unwrap_or_default().trim();
+    line.split_once(' ').unwrap_or((line, ""))
+}
+
+/// Whether the command of this name, of the stub's or of the firmware's, changes the machine.
+pub(crate) fn changes(name: &str, commands: &[Command]) -> bool {
+    match name {
+        "reset" => true,
+        "help" | "" | "dr" | "cpus" | "tasks" | "why" | "stop" => false,
+        name => {
+            let command = commands.iter().find(|command| command.name == name);
+            command.is_some_and(|command| command.effect == Effect::Changes)
+        }
+    }
+}
+
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> MonitorCmd
     for Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
@@ -82,8 +111,7 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> Mon
     ) -> Result<(), Infallible> {
         let room = self.console.saturating_sub(CUT.len());
         let mut out = Pieces { out, piece: String::new(), room };
-        let line = core::str::from_utf8(line).unwrap_or_default().trim();
-        let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
+        let (name, arguments) = words(line);
         // The only way for it to fail is to print too much.
         let _ = self.run_command(name, arguments, &mut out);
         if out.room == 0 {

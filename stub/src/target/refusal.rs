@@ -10,6 +10,7 @@ use super::machine::RegisterError;
 use crate::arbiter::{Region, RegionError, Rejection};
 use crate::packet::Errno;
 use crate::patch::PatchError;
+use crate::policy::Denied;
 use crate::watch::{Kind, WatchError};
 
 /// A request that was answered with an error.
@@ -36,6 +37,8 @@ pub(crate) enum Refusal {
     Packet(Errno),
     /// A packet longer than the declared PacketSize.
     Oversized,
+    /// What the firmware does not allow.
+    Policy(Denied),
 }
 
 // Linux's numbers, as those of the fence.
@@ -45,7 +48,9 @@ const EACCES: u8 = 13;
 const EBUSY: u8 = 16;
 const ENODEV: u8 = 19;
 const ENOSPC: u8 = 28;
+const EROFS: u8 = 30;
 const EOPNOTSUPP: u8 = 95;
+const ENOKEY: u8 = 126;
 
 impl Refusal {
     /// The number in the `E` reply.
@@ -64,6 +69,9 @@ impl Refusal {
             Refusal::Register(RegisterError::Refused) => Errno::Failed.code(),
             Refusal::Packet(errno) => errno.code(),
             Refusal::Oversized => Errno::TooLong.code(),
+            Refusal::Policy(Denied::Locked) => ENOKEY,
+            Refusal::Policy(Denied::ReadOnly(_)) => EROFS,
+            Refusal::Policy(Denied::Range { .. }) => EPERM,
         }
     }
 }
@@ -149,6 +157,7 @@ impl fmt::Display for Refusal {
                 )
             }
             Refusal::Oversized => out.write_str("packet refused: it is longer than the declared PacketSize"),
+            Refusal::Policy(denied) => write!(out, "refused: {denied}"),
         }
     }
 }

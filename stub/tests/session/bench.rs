@@ -77,6 +77,13 @@ impl<const CPUS: usize> BenchOf<CPUS> {
         replies.concat()
     }
 
+    /// The client says nothing for a while.
+    pub fn pass_time(&mut self) -> Next {
+        let next = self.session.pass_time(&mut self.arbiter, &mut self.machine);
+        self.next = Some(next);
+        next
+    }
+
     /// `monitor` with what it printed.
     pub fn monitor(&mut self, line: &str) -> String {
         let hex: String = line.bytes().map(|byte| format!("{byte:02x}")).collect();

@@ -2,7 +2,7 @@
 
 use tetrarch::arbiter::{Condition, Owner, Region, Request, Verdict};
 use tetrarch::session::{Cause, Motion, Next, Overheard, ResumeFlag};
-use tetrarch::target::monitor::Command;
+use tetrarch::target::monitor::{Command, Effect};
 
 use crate::bench::{BASE, Bench, CPU, STEP, WRITABLE, console, go};
 use crate::machine::PATIENCE;
@@ -193,6 +193,7 @@ fn a_command_that_prints_too_much_is_cut_off_and_still_answered() {
     const COMMANDS: &[Command] = &[Command {
         name: "flood",
         help: "prints without end",
+        effect: Effect::Nothing,
         run: |_, out| while out.write_str("0123456789abcdef").is_ok() {},
     }];
     let mut bench = Bench::attached(2, 0);

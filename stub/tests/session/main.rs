@@ -6,6 +6,7 @@ mod clients;
 mod cpus;
 mod machine;
 mod play;
+mod policy;
 mod replay;
 mod script;
 mod watching;

@@ -93,7 +93,9 @@ impl Play {
             Event::Wait => {
                 let now = self.bench.machine.now.unwrap_or_default();
                 self.bench.machine.now = Some(now + PATIENCE);
-                self.bench.session.pass_time(&self.bench.machine);
+                if self.is_staying() {
+                    assert_eq!(self.bench.pass_time(), Next::Stay);
+                }
             }
             Event::Happens { cpu, what } => self.happen(CpuId(u16::from(cpu & 1)), *what),
         }

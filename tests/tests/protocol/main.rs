@@ -9,6 +9,7 @@ mod breakpoints;
 mod clients;
 mod link;
 mod memory;
+mod names;
 mod queries;
 mod readme;
 mod registers;

@@ -12,6 +12,7 @@ mod hits;
 mod interruption;
 mod lifecycle;
 mod memory;
+mod policy;
 mod regions;
 mod registers;
 mod stepping;

@@ -4,6 +4,7 @@
 //! the debugger. The *config guard* watches a table that should not change, counts the
 //! writes and carries on.
 
+use crate::policy::policy;
 use examples::arguments::Arguments;
 use examples::{interrupts, paging};
 use tetrarch::arbiter::{
@@ -30,6 +31,7 @@ pub fn start(arguments: &Arguments) -> Guards {
             ..arbiter::Config::DEFAULT
         },
         serial_interrupt: Some(serial),
+        policy: policy(arguments),
         ..Config::DEFAULT
     };
     if arguments.has("hook") {

@@ -6,6 +6,8 @@
 //! | --- | --- |
 //! | `reserve=S,D` | debug registers promised to the system and to the debugger (1,2) |
 //! | `no-null-guard`, `no-config-guard` | that guard is not claimed at boot |
+//! | `read-only` | a debugger may look, and change nothing |
+//! | `locked=N` | it may do nothing before `monitor unlock sesame`, for which it has N million ticks |
 //! | `hook` | the image keeps its own IDT and leads exceptions to the stub |
 //! | `wait` | stops for the debugger before the first turn |
 //! | `provoke=N` | the first value of [`provoke`] |
@@ -21,6 +23,7 @@
 #![allow(non_upper_case_globals, reason = "gdb users type these names")]
 
 mod guards;
+mod policy;
 
 use core::arch::asm;
 use core::panic::PanicInfo;

@@ -9,7 +9,7 @@ use examples::{apic, interrupts};
 use tetrarch::arbiter::{
     self, Condition, CpuId, Handler, Hit, Owner, Region, Request, Reservations, Scope, Verdict,
 };
-use tetrarch::target::monitor::Command;
+use tetrarch::target::monitor::{Command, Effect};
 use tetrarch_x86::{Config, SerialInterrupt, Stub};
 
 use crate::{CPUS, orders, tally, tasks};
@@ -19,8 +19,12 @@ pub static STUB: Stub<16, { tasks::COUNT }, CPUS> = Stub::new();
 
 const NAMES: [&str; CPUS] = ["cpu-guard-0", "cpu-guard-1", "cpu-guard-2", "cpu-guard-3"];
 
-const COMMANDS: [Command; 1] =
-    [Command { name: "tally", help: "what the image has counted itself", run: tally::print }];
+const COMMANDS: [Command; 1] = [Command {
+    name: "tally",
+    help: "what the image has counted itself",
+    effect: Effect::Nothing,
+    run: tally::print,
+}];
 
 /// What is known of one CPU's guard.
 pub struct Record {

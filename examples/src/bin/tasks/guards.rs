@@ -13,7 +13,7 @@ use examples::interrupts;
 use tetrarch::arbiter::{
     self, Condition, Handler, Hit, Owner, Region, Request, Reservations, Scope, Verdict,
 };
-use tetrarch::target::monitor::Command;
+use tetrarch::target::monitor::{Command, Effect};
 use tetrarch_x86::{Config, SerialInterrupt, Stub};
 
 use crate::scheduler::{self, TASKS};
@@ -24,8 +24,12 @@ pub static STUB: Stub<16, TASKS> = Stub::new();
 
 const NAMES: [&str; TASKS] = ["stack-guard-1", "stack-guard-2", "stack-guard-3", "stack-guard-4"];
 
-const COMMANDS: [Command; 1] =
-    [Command { name: "tally", help: "what the image has counted itself", run: tally::print }];
+const COMMANDS: [Command; 1] = [Command {
+    name: "tally",
+    help: "what the image has counted itself",
+    effect: Effect::Nothing,
+    run: tally::print,
+}];
 
 /// What is known of one task's guard.
 pub struct Record {

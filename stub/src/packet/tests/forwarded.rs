@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::fake::{Outcome, Resumed, register_sizes, run};
 use crate::cases::{cases, one_in};
-use crate::packet::{Checked, Class, Limits, Name, Packet, check};
+use crate::packet::{Checked, Limits, Name, Packet, check};
 
 const PACKET: usize = 1200;
 
@@ -20,6 +20,7 @@ fn limits<A: Arch>(highest_address: usize, threads: usize) -> Limits {
         highest_address,
         threads: NonZeroUsize::new(threads).unwrap(),
         stepping: NonZeroUsize::MIN,
+        readable: usize::MAX,
         register_sizes: register_sizes::<A>(),
     }
 }
@@ -41,31 +42,23 @@ fn try_packet<A: Arch>(payload: &[u8], limits: &Limits) {
 
 fn forwarded<A: Arch>(shown: &str, packet: &Packet<'_>, limits: &Limits) {
     let run = run::<A>(packet.payload(), limits);
-    let expected = match (packet.name(), packet.name().class()) {
-        (Name::Detach, _) => Outcome::Disconnected,
-        (_, Class::Resume) => Outcome::Running,
-        (
-            _,
-            Class::Session
-            | Class::Query
-            | Class::Read
-            | Class::Write
-            | Class::Breakpoint
-            | Class::Monitor,
-        ) => Outcome::Idle,
+    let resumes = matches!(
+        packet.name(),
+        Name::Continue | Name::ContinueWithSignal | Name::Step | Name::StepWithSignal | Name::VCont
+    );
+    let expected = if packet.name() == Name::Detach {
+        Outcome::Disconnected
+    } else if resumes {
+        Outcome::Running
+    } else {
+        Outcome::Idle
     };
     assert_eq!(run.outcome, expected, "{shown}");
-    match packet.name().class() {
-        Class::Resume => {
-            assert_eq!(run.resumed.last(), Some(&Resumed::Go), "{shown}");
-            assert_eq!(run.output, b"+", "{shown}");
-        }
-        Class::Session
-        | Class::Query
-        | Class::Read
-        | Class::Write
-        | Class::Breakpoint
-        | Class::Monitor => assert_eq!(run.resumed, [], "{shown}"),
+    if resumes {
+        assert_eq!(run.resumed.last(), Some(&Resumed::Go), "{shown}");
+        assert_eq!(run.output, b"+", "{shown}");
+    } else {
+        assert_eq!(run.resumed, [], "{shown}");
     }
     // Each frame of the answer fits; monitor output comes as several.
     let longest = run.output.split(|byte| *byte == b'$').map(|frame| frame.len() + 1).max();

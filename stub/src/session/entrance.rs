@@ -1,0 +1,143 @@
+//! The way in: what the policy makes of a packet, before anybody else looks at it.
+
+use core::fmt::Write;
+
+use heapless::String;
+
+use super::{Next, Session};
+use crate::arbiter::Arbiter;
+use crate::packet::{Errno, Name, Reply};
+use crate::policy::{Denied, Grant, Patience, Policy, Ruling, Unlocked};
+use crate::register_file::RegisterFile;
+use crate::target::refusal::Refusal;
+use crate::target::{Machine, monitor};
+
+/// How many bytes one of the lines below has at the most.
+const LINE: usize = 100;
+
+const LOCKED: &str = "the debugger is locked: monitor unlock WORD\n";
+const WRONG: &str = "still locked: that is not the word\n";
+const TOO_SOON: &str = "still locked: too soon after a wrong word, this one was not looked at\n";
+// gdb has read all registers, and keeps what it has.
+const OPEN: &str = "unlocked; to see the registers: maintenance flush register-cache\n";
+const OPEN_TO_LOOK: &str =
+    "unlocked, to look; for the registers: maintenance flush register-cache\n";
+
+impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET, QUEUE, CPUS> {
+    /// What the firmware lets a debugger do. Without a call: everything.
+    pub const fn set_policy(&mut self, policy: Policy) {
+        self.gate.policy = policy;
+    }
+
+    /// Lets the packet that the link holds pass, and says how many bytes it may read; or answers it.
+    pub(super) fn let_in<M: Machine, const CLAIMS: usize, const TASKS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
+        machine: &mut M,
+    ) -> Result<usize, Next> {
+        let now = machine.now();
+        let Self { gate, link, firmware, .. } = self;
+        let payload = link.packet();
+        let name = Name::of(payload);
+        if name == Some(Name::Supported) {
+            gate.close();
+        }
+        gate.meet(now);
+        if gate.patience(now) == Patience::Exhausted {
+            return Err(self.dismiss(arbiter, machine));
+        }
+        match gate.rule(payload, |name| monitor::changes(name, firmware.commands)) {
+            Ruling::Pass { readable } => return Ok(readable),
+            Ruling::Zeros(register) => self.answer_zeros::<M>(register),
+            Ruling::Unlock(word) => {
+                let unlocked = gate.unlock(&word, now);
+                self.answer_word(unlocked);
+            }
+            Ruling::Explain => self.print_and_be_done(LOCKED),
+            Ruling::Dismiss => return Err(self.dismiss(arbiter, machine)),
+            Ruling::Deny(denied) => self.deny(name, denied),
+        }
+        Err(Next::Stay)
+    }
+
+    fn deny(&mut self, name: Option<Name>, denied: Denied) {
+        let refusal = Refusal::Policy(denied);
+        let mut reply = String::<3>::new();
+        // Two digits are enough for every errno.
+        let _ = write!(reply, "E{:02x}", refusal.errno());
+        self.link.send(reply.as_bytes());
+        // An unwinder that looks at one address too many must not hide what a person was refused.
+        if name != Some(Name::ReadMemory) || self.debugger.refusal.is_none() {
+            self.debugger.refusal = Some(refusal);
+        }
+    }
+
+    /// Answers with one register that holds zero, or with all of them.
+    fn answer_zeros<M: Machine>(&mut self, register: Option<usize>) {
+        let sizes = <M::Arch as gdbstub::arch::Arch>::Registers::SIZES;
+        let sizes = match register {
+            None => Some(sizes),
+            Some(number) => sizes.get(number).map(core::slice::from_ref),
+        };
+        let digits = sizes.map(|sizes| sizes.iter().map(|size| 2 * usize::from(*size)).sum());
+        match digits.and_then(|digits| zeros(digits, &mut self.scratch)) {
+            Some(payload) => self.link.send(payload),
+            None => self.link.send(Reply::Error(Errno::Invalid).payload().as_ref()),
+        }
+    }
+
+    fn answer_word(&mut self, unlocked: Unlocked) {
+        self.print_and_be_done(match unlocked {
+            Unlocked::Granted(Grant::Open) => OPEN,
+            Unlocked::Granted(Grant::ReadOnly) => OPEN_TO_LOOK,
+            Unlocked::Wrong => WRONG,
+            Unlocked::TooSoon => TOO_SOON,
+        });
+    }
+
+    /// Answers a `monitor` command.
+    fn print_and_be_done(&mut self, line: &str) {
+        self.print::<{ 1 + 2 * LINE }>(&[line]);
+        self.link.send(Reply::Ok.payload().as_ref());
+    }
+
+    /// Prints on the client's console. `DIGITS` is one for the `O` and two for each byte.
+    pub(super) fn print<const DIGITS: usize>(&mut self, pieces: &[&str]) {
+        let mut packet = String::<DIGITS>::new();
+        let _ = packet.push('O');
+        for byte in pieces.iter().flat_map(|piece| piece.bytes()) {
+            let _ = write!(packet, "{byte:02x}");
+        }
+        self.link.send(packet.as_bytes());
+    }
+
+    /// The client goes, or is sent away. The target runs on, unless it had stopped by itself and
+    /// the client could not have had it go on.
+    pub(super) fn dismiss<M: Machine, const CLAIMS: usize, const TASKS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
+        machine: &mut M,
+    ) -> Next {
+        let stays = self.gate.is_locked() && !self.has_stopped_for_client;
+        self.close(arbiter, machine);
+        if stays {
+            return Next::Stay;
+        }
+        arbiter.refresh_snapshots(machine);
+        Next::Run(self.order(arbiter, machine, machine.cpu()))
+    }
+}
+
+/// So many zeros, run-length encoded.
+fn zeros(digits: usize, into: &mut [u8]) -> Option<&[u8]> {
+    // The longest run there is: one zero, and `~` - 29 more.
+    const RUN: (&[u8], usize) = (b"0*~", 1 + (b'~' - 29) as usize);
+    let runs = core::iter::repeat_n(RUN.0, digits / RUN.1);
+    let rest = core::iter::repeat_n(b"0".as_slice(), digits % RUN.1);
+    let mut end = 0;
+    for piece in runs.chain(rest) {
+        into.get_mut(end..end + piece.len())?.copy_from_slice(piece);
+        end += piece.len();
+    }
+    into.get(..end)
+}
