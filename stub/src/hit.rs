@@ -111,7 +111,10 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         let claims = self.claims().filter(|(_, claim)| claim.request().owner == Owner::Debugger);
         let debugger: Vec<Handle, CLAIMS> = claims.map(|(handle, _)| handle).collect();
         for handle in debugger {
-            if let Some(hit) = self.deliver_to_debugger(handle, cpu, exceptions, memory) {
+            let hit = self.deliver_to_debugger(handle, cpu, exceptions, memory);
+            if let Some(hit) = hit {
+                let change = told.change(handle).unwrap_or(hit.change);
+                let hit = DebuggerHit { change, ..hit };
                 let pushed = delivery.debugger.push(hit);
                 debug_assert!(pushed.is_ok(), "more claims than places");
             }
@@ -161,7 +164,7 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
             told = Some(told.map_or(hit, |known| known.or(hit)));
         }
         if told.is_some() {
-            self.table.get_mut(handle)?.snapshot = renewed;
+            self.set_snapshot(handle, renewed);
         }
         told
     }

@@ -76,7 +76,7 @@ pub enum Turn {
     LetGo,
     /// It leads now, and all whom the leader before had collected still wait.
     Lead,
-    /// Nobody leads any more, and nobody had collected it: it goes by itself.
+    /// Nobody leads any more, and nobody had collected it, or it is gone: it goes by itself.
     Leave,
 }
 
@@ -221,16 +221,18 @@ impl<const CPUS: usize> Rendezvous<CPUS> {
     }
 
     /// `cpu`, which executes the call and does not lead, waits from now on: to be followed by
-    /// [`look`](Self::look) until that says something else than to wait.
+    /// [`look`](Self::look) until that says something else than to wait. One that is gone does not
+    /// come back by that.
     pub fn park(&self, cpu: CpuId) {
-        self.set(cpu, Standing::Parked);
+        self.change(cpu, Standing::Running, Standing::Parked);
     }
 
     /// What has become of the wait.
     pub fn look(&self, cpu: CpuId) -> Turn {
         match self.standing(cpu) {
             Standing::Running if self.leader() == Some(cpu) => Turn::Lead,
-            Standing::Running | Standing::Offline => Turn::LetGo,
+            Standing::Running => Turn::LetGo,
+            Standing::Offline => Turn::Leave,
             Standing::Parked
                 if self.leader().is_none()
                     && self.change(cpu, Standing::Parked, Standing::Running) =>

@@ -105,6 +105,12 @@ impl CpuMemory {
         unsafe { &(*self.0.get()).called }
     }
 
+    /// The CPU was reset: nothing is under way in it.
+    pub(crate) fn forget(&self) {
+        self.called().store(false, Ordering::Relaxed);
+        self.nmi_noted().store(false, Ordering::Relaxed);
+    }
+
     fn number(&self) -> &AtomicU16 {
         // SAFETY: the static is valid, and an atomic may be shared.
         unsafe { &(*self.0.get()).cpu }

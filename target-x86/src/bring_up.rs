@@ -55,9 +55,11 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             let own = Region::new((&raw const *self).addr(), size_of_val(self)).ok();
             // SAFETY: passed on to the caller.
             let settled = unsafe { settle(lead.state(), config, form, memory, own) };
+            if settled.is_ok() {
+                self.world.start(cpu);
+            }
             let mut mine = lead.end();
             let (tables, setup) = settled?;
-            self.world.start(cpu);
             local.set_memory(memory);
             local.apic.store(cpus::apic_id(), Ordering::Relaxed);
             directory::take_over(memory, cpu, Self::others());

@@ -10,7 +10,7 @@ use tetrarch::arbiter::{
 
 use crate::debug_regs::Registers;
 use crate::error::ClaimError;
-use crate::lead::{Lead, Missing};
+use crate::lead::Missing;
 use crate::memory::Linear;
 use crate::stub::Stub;
 
@@ -129,42 +129,36 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
 
     /// Works on the arbiter while all CPUs are stopped. If one does not come, nothing is done. Each
     /// arms its own registers before it executes an instruction of the firmware's again.
+    ///
+    /// Those of this CPU are off from the beginning: calling the others can touch what is watched,
+    /// and so does looking at the watched regions.
     fn with_all_stopped<R>(
         &self,
         work: impl FnOnce(&mut Arbiter<CLAIMS, CPUS, TASKS>) -> R,
     ) -> Result<R, ClaimError> {
         self.exclusively(|lead| {
-            let stopped = lead.stop_others();
-            let result = match stopped {
-                Ok(()) => Ok(self.with_registers_off(lead, work)),
+            lead.mine.load_working_idt();
+            if let Some(part) = &mut lead.mine.part {
+                part.accrue(self.now());
+                part.suspend(&mut Registers);
+            }
+            let result = match lead.stop_others() {
+                Ok(()) => {
+                    lead.take_in();
+                    let result = work(&mut lead.state().arbiter);
+                    lead.take_out();
+                    Ok(result)
+                }
                 Err(Missing(cpu)) => Err(ClaimError::NotResponding(cpu)),
             };
+            let cpu = lead.cpu;
+            if let Some(part) = &mut lead.mine.part {
+                part.resume(cpu, &mut Registers);
+            }
+            lead.mine.load_firmware_idt();
             lead.let_others_go_on();
             result
         })?
-    }
-
-    /// The same for this CPU's registers, because the bytes of watched regions are read, which
-    /// would hit a watchpoint that is armed.
-    fn with_registers_off<R>(
-        &self,
-        lead: &mut Lead<'_, CLAIMS, TASKS, CPUS>,
-        work: impl FnOnce(&mut Arbiter<CLAIMS, CPUS, TASKS>) -> R,
-    ) -> R {
-        lead.mine.load_working_idt();
-        if let Some(part) = &mut lead.mine.part {
-            part.accrue(self.now());
-            part.suspend(&mut Registers);
-        }
-        lead.take_in();
-        let result = work(&mut lead.state().arbiter);
-        lead.take_out();
-        let cpu = lead.cpu;
-        if let Some(part) = &mut lead.mine.part {
-            part.resume(cpu, &mut Registers);
-        }
-        lead.mine.load_firmware_idt();
-        result
     }
 }
 

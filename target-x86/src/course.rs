@@ -17,15 +17,13 @@ use tetrarch::machine::Memory;
 use tetrarch::rendezvous::Turn;
 use tetrarch::session::{Go, Overheard};
 
-use crate::exception::Visit;
+use crate::exception::{STEPPED, Visit};
 use crate::frame::{Frame, vector};
-use crate::gates;
 use crate::lead::Lead;
 use crate::local::Mine;
 use crate::memory::Linear;
 use crate::pending::Request;
 use crate::stopped::Deferred;
-use crate::tables;
 
 /// What there is to tell.
 pub(crate) enum News {
@@ -125,7 +123,7 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
             None => mine.load_firmware_idt(),
         }
         if !self.stub.rules() {
-            self.restore_image_idt(&mut mine);
+            mine.load_image_idt();
         }
         self.local.mailbox.close();
         None
@@ -145,17 +143,30 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
         match (&news, pending.requested()) {
             (News::Breakpoint, Some(Request::Wait)) => {
                 pending.take_request();
+                if core::mem::take(&mut mine.steps_over_request) {
+                    // It waits all the same, if another leads, and is told then.
+                    mine.hits.set_step();
+                    return Course::Tell(mine, News::Debug);
+                }
                 return Course::Park(mine);
             }
             // An NMI is told after that.
             (News::Breakpoint, Some(Request::Deliver)) => {
                 pending.take_request();
-                let exceptions = pending.debug.take();
-                if exceptions.is_empty() {
-                    return Course::Done(mine);
+                let mut exceptions = pending.debug.take();
+                if core::mem::take(&mut mine.steps_over_request) {
+                    // There is room for one more than can be noted.
+                    let _ = exceptions.push(STEPPED);
                 }
-                self.tell_owners(&mut mine, exceptions);
-                return self.after_telling(mine);
+                return if !exceptions.is_empty() {
+                    self.tell_owners(&mut mine, exceptions);
+                    self.after_telling(mine)
+                } else if !mine.hits.is_empty() {
+                    // Of a CPU that was about to leave.
+                    Course::Tell(mine, News::Debug)
+                } else {
+                    Course::Done(mine)
+                };
             }
             _ => {}
         }
@@ -208,15 +219,6 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
                 }
             }
             core::hint::spin_loop();
-        }
-    }
-
-    /// After the hand-off, a CPU that was under the stub's IDT gets the image's back.
-    fn restore_image_idt(&self, mine: &mut Mine<'v, CLAIMS, TASKS>) {
-        let image = mine.tables.take().and_then(|tables| tables.image);
-        if let (Some(image), true) = (image, tables::store_idt() == gates::normal_idt()) {
-            // SAFETY: the image had it loaded before, and promised to keep it.
-            unsafe { tables::load_idt(image) };
         }
     }
 }

@@ -54,6 +54,7 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
                     vector::BREAKPOINT if self.local.pending.is_requested() => {
                         // The library's own INT3: its handler knows what it is for.
                         self.frame.rip = self.frame.rip.wrapping_sub(1);
+                        mine.steps_over_request = true;
                         Course::Done(mine)
                     }
                     vector::DEBUG => stepped(mine),
@@ -64,7 +65,10 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
                 event.describe_in(self.frame);
                 match self.frame.vector {
                     // The same, and the frame is still at it.
-                    vector::BREAKPOINT if self.local.pending.is_requested() => Course::Done(mine),
+                    vector::BREAKPOINT if self.local.pending.is_requested() => {
+                        mine.steps_over_request = true;
+                        Course::Done(mine)
+                    }
                     // Not one that was executed: to be told as a fault.
                     _ => Course::Tell(mine, News::Fault),
                 }
@@ -85,7 +89,11 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
     ) -> News {
         let Some(pending) = mine.step.take() else { return news };
         match step::finish(pending, self.frame, &mut Linear, status) {
-            Finished::Debug => news,
+            Finished::Debug => {
+                let is_breakpoint = matches!(news, News::Breakpoint);
+                mine.steps_over_request = is_breakpoint && self.local.pending.is_requested();
+                news
+            }
             Finished::Exception(event) => {
                 mine.hits.clear();
                 match step::deliver(self.frame, &mut Linear, &mine.system(), event) {

@@ -159,7 +159,7 @@ fn dispatch(
 }
 
 /// An exception that has come through the stub's gates, and nobody to tell.
-fn let_go(frame: &mut Frame) {
+pub(crate) fn let_go(frame: &mut Frame) {
     match frame.vector {
         vector::DEBUG => {
             debug_regs::take_status();

@@ -159,14 +159,14 @@ global_asm!(
         dec edx
         jnz 12b
         jmp 14f
-    13: mov qword ptr [rsi], 0          # a patch: put the original back, and go on there
-        mov dl, [rsi + {patch_original}]
+    13: mov dl, [rsi + {patch_original}] # a patch: put the original back, and go on there
         mov rax, cr0
         mov rbx, rax
         and eax, {without_write_protection}
         mov cr0, rax
         mov [rdi], dl
         mov cr0, rbx
+        mov qword ptr [rsi], 0
         mov [rsp + {instruction_pointer}], rdi
         jmp 19f
 

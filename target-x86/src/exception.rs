@@ -34,10 +34,10 @@ use crate::area::CpuMemory;
 use crate::course::{Course, News};
 use crate::cpus;
 use crate::debug_regs;
-use crate::dispatch::{Caller, Installed, Interrupted, Unavailable};
+use crate::dispatch::{self, Caller, Installed, Interrupted, Unavailable};
 use crate::entry;
 use crate::frame::{Frame, flag, vector};
-use crate::local::{Local, Mine};
+use crate::local::{HeldHere, Local, Mine};
 use crate::memory;
 use crate::own_code::{self, Outcome};
 use crate::panic::{self, Text};
@@ -70,7 +70,10 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Installed
         caller: Caller,
     ) -> Result<Dr7, Unavailable> {
         let cpu = memory.cpu();
-        let local = self.local(cpu).filter(|_| self.rules()).ok_or(Unavailable)?;
+        let local = self.local(cpu).ok_or(Unavailable)?;
+        if !self.rules() {
+            return self.let_go_late(frame, cpu, local);
+        }
         let control = match interrupted {
             Interrupted::Firmware => local.pending.take_control().unwrap_or(live),
             Interrupted::Stub => live,
@@ -102,11 +105,8 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Installed
 
     fn enter_for_panic(&self, text: Text) -> Result<(), Unavailable> {
         cpus::without_interrupts(|| {
-            let (_, local) = self.here().ok_or(Unavailable)?;
-            if local.is_at_work() || !self.rules() {
-                return Err(Unavailable);
-            }
-            self.message.set(text);
+            let (_, local) = self.here().filter(|_| self.rules()).ok_or(Unavailable)?;
+            local.enter().map_err(|HeldHere| Unavailable)?.message = text;
             self.enter(local, Request::Panic);
             Ok(())
         })
@@ -124,6 +124,30 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Installed
         {
             self.enter(local, Request::Deliver);
         }
+    }
+}
+
+impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TASKS, CPUS> {
+    /// The stub has handed off. A CPU that did not respond then has armed what it had; it is found
+    /// by the call that it has not taken, or by a hit.
+    fn let_go_late(
+        &self,
+        frame: &mut Frame,
+        cpu: CpuId,
+        local: &Local<CLAIMS, TASKS>,
+    ) -> Result<Dr7, Unavailable> {
+        let is_ours = match frame.vector {
+            vector::DEBUG => true,
+            vector::NMI => self.world.take_call(cpu),
+            _ => false,
+        };
+        let mut mine = local.enter().map_err(|HeldHere| Unavailable)?;
+        if !is_ours || mine.part.take().is_none() {
+            return Err(Unavailable);
+        }
+        mine.load_image_idt();
+        dispatch::let_go(frame);
+        Ok(Dr7::OFF)
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Lead<'s, const CLAIMS: usize, const TASKS: usize, const CPUS: 
     stub: &'s Stub<CLAIMS, TASKS, CPUS>,
     pub cpu: CpuId,
     pub mine: Mine<'s, CLAIMS, TASKS>,
+    /// A CPU has been waited for in vain.
+    has_given_up: bool,
 }
 
 /// A CPU that was called has not come.
@@ -40,7 +42,11 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
         cpu: CpuId,
         mine: Mine<'s, CLAIMS, TASKS>,
     ) -> Result<Lead<'s, CLAIMS, TASKS, CPUS>, Mine<'s, CLAIMS, TASKS>> {
-        if self.world.lead(cpu) { Ok(Lead { stub: self, cpu, mine }) } else { Err(mine) }
+        if self.world.lead(cpu) {
+            Ok(Lead { stub: self, cpu, mine, has_given_up: false })
+        } else {
+            Err(mine)
+        }
     }
 
     /// Leads from now on, because the leader before has handed that over.
@@ -49,7 +55,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
         cpu: CpuId,
         mine: Mine<'s, CLAIMS, TASKS>,
     ) -> Lead<'s, CLAIMS, TASKS, CPUS> {
-        Lead { stub: self, cpu, mine }
+        Lead { stub: self, cpu, mine, has_given_up: false }
     }
 }
 
@@ -68,9 +74,13 @@ impl<'s, const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Lead<'s, CL
         state.arbiter.give_back(cpu, &mut self.mine.part);
     }
 
-    /// Takes this CPU's part back.
+    /// Takes this CPU's part back; unless the CPU is none of the stub's any more, because what it has
+    /// then could be armed, and what it has counted would be lost.
     pub fn take_out(&mut self) {
         let cpu = self.cpu;
+        if self.stub.world.standing(cpu) == Standing::Offline {
+            return;
+        }
         // SAFETY: as in `state`; the borrow ends with the call.
         let state = unsafe { &mut *self.stub.shared() };
         state.arbiter.lend(cpu, &mut self.mine.part);
@@ -86,7 +96,8 @@ impl<'s, const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Lead<'s, CL
             .filter(move |(cpu, _)| *cpu != own && stub.world.standing(*cpu) != Standing::Offline)
     }
 
-    /// Stops the other CPUs, and waits for them; not longer than the firmware has allowed.
+    /// Stops the other CPUs, and waits for them; not longer than the firmware has allowed. Who has
+    /// been waited for in vain is not waited for again.
     pub fn stop_others(&mut self) -> Result<(), Missing> {
         let Some(setup) = self.stub.setup() else { return Ok(()) };
         for (cpu, local) in self.others() {
@@ -99,7 +110,11 @@ impl<'s, const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Lead<'s, CL
             let missing = self.others().find(|(cpu, _)| !self.collect(*cpu));
             match missing {
                 None => return Ok(()),
-                Some((cpu, _)) if cpus::time_stamp().wrapping_sub(start) > setup.patience => {
+                Some((cpu, _))
+                    if self.has_given_up
+                        || cpus::time_stamp().wrapping_sub(start) > setup.patience =>
+                {
+                    self.has_given_up = true;
                     // The rest may have come all the same.
                     self.others().for_each(|(cpu, _)| _ = self.collect(cpu));
                     return Err(Missing(cpu));

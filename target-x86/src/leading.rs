@@ -29,6 +29,7 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
         if !matches!(news, News::Debug) {
             // This CPU waited with hits of its own, and is asked to lead for another reason.
             lead.mine.hits.forget_steps();
+            lead.mine.steps_over_request = false;
         }
         let (text, hits): (Text, Hits);
         let cause = match news {
@@ -44,7 +45,7 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
                 // Attended to meanwhile, if nothing is left, by another leader.
                 Some(Request::Attend) => cause_of(lead.state().session.overheard()),
                 Some(Request::Panic) => {
-                    text = self.stub.message.get();
+                    text = lead.mine.message;
                     Cause::Panic(text.as_str())
                 }
                 Some(Request::HandOff) => return self.hand_off(lead),
@@ -192,7 +193,8 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
         }
     }
 
-    /// Lets go of everything, on all CPUs.
+    /// Lets go of everything, on all CPUs. One that does not respond does so when it comes
+    /// ([`handle`](crate::dispatch::Installed::handle)).
     fn hand_off(
         &mut self,
         mut lead: Lead<'v, CLAIMS, TASKS, CPUS>,

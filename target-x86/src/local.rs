@@ -13,9 +13,10 @@ use tetrarch::arbiter::{Cpu, PlanId};
 
 use crate::area::CpuMemory;
 use crate::entry;
-use crate::gates::{DebugStack, Gates};
+use crate::gates::{self, DebugStack, Gates};
 use crate::hits::Hits;
 use crate::mailbox::Mailbox;
+use crate::panic::Text;
 use crate::pending::Pending;
 use crate::step::{self, System};
 use crate::tables::{self, DescriptorTable};
@@ -42,6 +43,10 @@ pub(crate) struct Own<const CLAIMS: usize, const TASKS: usize> {
     pub tables: Option<Tables>,
     /// Debug exceptions of which the debugger is to be told, when this CPU leads.
     pub hits: Hits,
+    /// A step has come to an INT3 of the library's own, and ends when that has been served.
+    pub steps_over_request: bool,
+    /// The message of the panic that this CPU enters the stub for.
+    pub message: Text,
 }
 
 impl<const CLAIMS: usize, const TASKS: usize> Own<CLAIMS, TASKS> {
@@ -51,6 +56,8 @@ impl<const CLAIMS: usize, const TASKS: usize> Own<CLAIMS, TASKS> {
         firmware_idt: DescriptorTable { base: 0, limit: 0 },
         tables: None,
         hits: Hits::NONE,
+        steps_over_request: false,
+        message: Text::new(),
     };
 }
 
@@ -94,11 +101,6 @@ impl<const CLAIMS: usize, const TASKS: usize> Local<CLAIMS, TASKS> {
         PlanId::from_bits(self.in_force.load(Ordering::Relaxed))
     }
 
-    /// Whether the code that was interrupted is at work here.
-    pub fn is_at_work(&self) -> bool {
-        self.at_work.load(Ordering::Relaxed)
-    }
-
     /// To be called on the CPU that it belongs to, with interrupts off.
     pub fn enter(&self) -> Result<Mine<'_, CLAIMS, TASKS>, HeldHere> {
         if self.at_work.swap(true, Ordering::Relaxed) {
@@ -113,6 +115,7 @@ impl<const CLAIMS: usize, const TASKS: usize> Local<CLAIMS, TASKS> {
     /// The CPU that executes the call starts here, with nothing of what it may have had before it
     /// was reset.
     pub fn restart(&self, memory: &'static CpuMemory, tables: Tables) {
+        memory.forget();
         self.set_memory(memory);
         self.pending.forget();
         self.in_force.store(PlanId::NONE.bits(), Ordering::Relaxed);
@@ -191,8 +194,21 @@ impl<const CLAIMS: usize, const TASKS: usize> Mine<'_, CLAIMS, TASKS> {
 
     /// Loads the IDT that the firmware runs under.
     pub fn load_firmware_idt(&self) {
+        if self.tables.is_none() {
+            // Of a CPU that is not the stub's any more, none was stored.
+            return;
+        }
         // SAFETY: the firmware had it loaded, or loaded it itself since, under a step.
         unsafe { tables::load_idt(self.firmware_idt) };
+    }
+
+    /// After the hand-off: a CPU that is under the stub's IDT gets the image's back.
+    pub fn load_image_idt(&mut self) {
+        let image = self.tables.take().and_then(|tables| tables.image);
+        if let (Some(image), true) = (image, tables::store_idt() == gates::normal_idt()) {
+            // SAFETY: the image had it loaded before, and promised to keep it.
+            unsafe { tables::load_idt(image) };
+        }
     }
 
     /// Where the #DB of the coming step shall arrive: see [`DebugStack`].
@@ -212,7 +228,6 @@ mod tests {
         let local = Local::<1, 0>::new();
         let mut mine = local.enter().expect("nobody is at work");
         mine.firmware_idt.limit += 1;
-        assert!(local.is_at_work());
         assert_eq!(local.enter().err(), Some(HeldHere));
         drop(mine);
         assert_eq!(local.enter().map(|mine| mine.firmware_idt.limit), Ok(1));

@@ -88,14 +88,28 @@ pub(crate) fn patch(address: usize, bytes: &[u8]) -> usize {
 #[must_use]
 pub(crate) fn step_aside(frame: &mut Frame) -> Outcome {
     let address = (frame.rip as usize).wrapping_sub(1);
-    let Some(patch) = find(address) else { return Outcome::NotOurs };
-    let original = patch.original.load(Ordering::Relaxed);
-    patch.address.store(0, Ordering::Relaxed);
-    if Linear.patch(address, &[original]) == 0 {
-        return Outcome::NotOurs;
+    match find(address) {
+        // Another CPU, which has run into it as well, may have taken it away meanwhile.
+        None if is_int3_before(frame.rip as usize) => return Outcome::NotOurs,
+        None => {}
+        Some(patch) => {
+            let original = patch.original.load(Ordering::Relaxed);
+            if Linear.patch(address, &[original]) == 0 {
+                return Outcome::NotOurs;
+            }
+            // Last: who does not find the note finds the original.
+            patch.address.store(0, Ordering::Relaxed);
+        }
     }
     frame.rip = address as u64;
     Outcome::Gone
+}
+
+/// Whether an INT3 ends at `end`, in its short form or its long one, or nobody knows.
+fn is_int3_before(end: usize) -> bool {
+    const LONG: [u8; 2] = [0xCD, 3];
+    let mut bytes = [0; 2];
+    Linear.read(end.wrapping_sub(2), &mut bytes) < 2 || bytes == LONG || bytes[1] == INT3
 }
 
 /// What became of an INT3.
@@ -162,18 +176,24 @@ mod tests {
         let _list = LIST.lock();
         let code = [const { AtomicU8::new(0x90) }; 2];
         let now = || code.each_ref().map(|byte| byte.load(Ordering::Relaxed));
-        let address = code.as_ptr().addr();
-        let mut frame = Frame { rip: address as u64 + 1, ..Frame::ZERO };
+        let address = code.as_ptr().addr() + 1;
+        let after = || Frame { rip: address as u64 + 1, ..Frame::ZERO };
 
-        assert_eq!(step_aside(&mut frame), Outcome::NotOurs);
+        let mut frame = after();
         assert_eq!(patch(address, &[INT3]), 1);
-        assert_eq!(now(), [INT3, 0x90]);
+        assert_eq!(now(), [0x90, INT3]);
         assert_eq!(step_aside(&mut frame), Outcome::Gone);
         assert_eq!((now(), frame.rip), ([0x90, 0x90], address as u64));
-
-        let mut frame = Frame { rip: address as u64 + 1, ..Frame::ZERO };
-        assert_eq!(patch(address, &[INT3]), 1);
-        assert_eq!(patch(address, &[0x90]), 1);
-        assert_eq!(step_aside(&mut frame), Outcome::NotOurs);
+        // Two CPUs have run into it, and this one is the second.
+        let mut frame = after();
+        assert_eq!(step_aside(&mut frame), Outcome::Gone);
+        assert_eq!((now(), frame.rip), ([0x90, 0x90], address as u64));
+        // What the image has compiled in stays.
+        for int3 in [[0x90, INT3], [0xCD, 3]] {
+            code.iter().zip(int3).for_each(|(byte, to)| byte.store(to, Ordering::Relaxed));
+            let mut frame = after();
+            assert_eq!(step_aside(&mut frame), Outcome::NotOurs);
+            assert_eq!((now(), frame.rip), (int3, address as u64 + 1));
+        }
     }
 }

@@ -9,7 +9,6 @@ use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU16, Ordering};
 
-use spin::mutex::SpinMutex;
 use x86::io;
 
 use crate::dispatch;
@@ -61,26 +60,6 @@ impl Write for Text {
             self.length += 1;
         }
         Ok(())
-    }
-}
-
-/// The message of the panic that the stub is being entered for.
-pub(crate) struct Message(SpinMutex<Text>);
-
-impl Message {
-    /// None.
-    pub const fn new() -> Self {
-        Self(SpinMutex::new(Text::new()))
-    }
-
-    /// Keeps it.
-    pub fn set(&self, text: Text) {
-        *self.0.lock() = text;
-    }
-
-    /// What was kept last.
-    pub fn get(&self) -> Text {
-        *self.0.lock()
     }
 }
 

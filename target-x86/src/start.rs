@@ -17,11 +17,16 @@ use crate::debug_regs::{self, Registers};
 use crate::directory;
 use crate::error::{ClaimError, StartCpuError};
 use crate::gates::{self, Gates};
+use crate::hits::Hits;
 use crate::install::Image;
-use crate::local::Tables;
+use crate::lead::Lead;
+use crate::local::{Own, Tables};
+use crate::memory::Linear;
+use crate::pending::Request;
 use crate::registers::processor;
+use crate::state::State;
 use crate::stub::{Setup, Stub};
-use crate::tables;
+use crate::tables::{self, DescriptorTable};
 
 /// CR4.DE.
 const DEBUG_EXTENSIONS: u64 = 1 << 3;
@@ -69,19 +74,14 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             // From here on it waits when another CPU leads.
             self.world.start(cpu);
             let started = self.exclusively(|lead| {
-                let protected = Protected {
-                    region: memory.region().ok_or(StartCpuError::NoMemory)?,
-                    name: CPU_MEMORY,
-                    against: Against::Everything,
-                };
-                let arbiter = &mut lead.state().arbiter;
-                arbiter.protect(protected).map_err(StartCpuError::Protect)?;
-                if !arbiter.has_part(cpu) {
-                    // It was reset, and has taken its part with it.
-                    arbiter.renew_part(cpu);
-                }
+                // It may have waited already, and been given its part then.
+                lead.take_in();
                 clear_registers();
-                arbiter.start_cpu(cpu, ability(), &mut Registers).map_err(StartCpuError::Refused)
+                let arrived = arrive(lead.state(), cpu, memory);
+                if arrived.is_err() {
+                    self.world.stop(cpu);
+                }
+                arrived
             });
             let started = started.unwrap_or(Err(StartCpuError::NotInstalled));
             if started.is_err() {
@@ -106,14 +106,13 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             if cpu == CpuId(0) {
                 return Err(ClaimError::NotInstalled);
             }
-            let image = self.exclusively(|lead| {
-                if let Some(part) = &mut lead.mine.part {
-                    part.suspend(&mut Registers);
+            let image = loop {
+                if let Some(image) = self.exclusively(|lead| self.leave(lead))? {
+                    break image;
                 }
-                // Nobody calls it from now on. A call that is on its way finds the stub's IDT yet.
-                self.world.stop(cpu);
-                lead.mine.tables.take().and_then(|tables| tables.image)
-            })?;
+                // A hit that came on the way here is for the debugger; so is what it does then.
+                self.enter(local, Request::Deliver);
+            };
             if let (Some(image), true) = (image, tables::store_idt() == gates::normal_idt()) {
                 // SAFETY: the image had it loaded before, and promised to keep it.
                 unsafe { tables::load_idt(image) };
@@ -139,8 +138,32 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             if !arbiter.has_part(cpu) {
                 arbiter.renew_part(cpu);
             }
+            lead.state().session.departed(cpu);
             self.dismiss(cpu);
         })
+    }
+
+    /// This CPU leaves: its registers are off, and what it has counted is the arbiter's. Returns the
+    /// image's IDT; nothing if there are hits to be told to the debugger before.
+    fn leave(&self, lead: &mut Lead<'_, CLAIMS, TASKS, CPUS>) -> Option<Option<DescriptorTable>> {
+        let (cpu, now) = (lead.cpu, self.now());
+        let local = self.local(cpu)?;
+        let Own { part, hits, .. } = &mut *lead.mine;
+        if let Some(part) = part {
+            part.accrue(now);
+            part.suspend(&mut Registers);
+            let exceptions = local.pending.debug.take();
+            let told = part.tell(cpu, &exceptions, &mut Linear);
+            if !told.concerns_nobody() {
+                *hits = Hits { exceptions, told };
+                return None;
+            }
+        }
+        lead.take_in();
+        // Nobody calls it from now on. A call that is on its way finds the stub's IDT yet.
+        self.world.stop(cpu);
+        lead.state().session.departed(cpu);
+        Some(lead.mine.tables.take().and_then(|tables| tables.image))
     }
 
     /// The CPU is none of the stub's any more.
@@ -150,6 +173,28 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             directory::forget(local.apic.load(Ordering::Relaxed));
         }
     }
+}
+
+/// Takes this CPU into what all share, and arms what there is for it.
+fn arrive<const CLAIMS: usize, const TASKS: usize, const CPUS: usize>(
+    state: &mut State<CLAIMS, TASKS, CPUS>,
+    cpu: CpuId,
+    memory: &'static CpuMemory,
+) -> Result<(), StartCpuError> {
+    let protected = Protected {
+        region: memory.region().ok_or(StartCpuError::NoMemory)?,
+        name: CPU_MEMORY,
+        against: Against::Everything,
+    };
+    let State { arbiter, session, .. } = state;
+    arbiter.protect(protected).map_err(StartCpuError::Protect)?;
+    if !arbiter.has_part(cpu) {
+        // It was reset, and has taken its part with it.
+        arbiter.renew_part(cpu);
+    }
+    // What was known of it before it was reset.
+    session.departed(cpu);
+    arbiter.start_cpu(cpu, ability(), &mut Registers).map_err(StartCpuError::Refused)
 }
 
 /// Gives this CPU stacks and tables.

@@ -19,7 +19,6 @@ use crate::error::InstallError;
 use crate::frame::{Frame, vector};
 use crate::gates::Gates;
 use crate::local::Local;
-use crate::panic::Message;
 use crate::pending;
 use crate::state::State;
 
@@ -30,7 +29,6 @@ pub struct Stub<const CLAIMS: usize = 16, const TASKS: usize = 0, const CPUS: us
     /// What all CPUs share; the leader's.
     shared: UnsafeCell<State<CLAIMS, TASKS, CPUS>>,
     locals: [Local<CLAIMS, TASKS>; CPUS],
-    pub(crate) message: Message,
     setup: Once<Setup>,
     /// Installed, and has not handed off.
     rules: AtomicBool,
@@ -76,7 +74,6 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             world: Rendezvous::new(),
             shared: UnsafeCell::new(State::new()),
             locals: [const { Local::new() }; CPUS],
-            message: Message::new(),
             setup: Once::new(),
             rules: AtomicBool::new(false),
             revision: AtomicU32::new(0),

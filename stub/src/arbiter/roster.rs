@@ -57,6 +57,11 @@ impl<const CLAIMS: usize> Roster<CLAIMS> {
     }
 
     /// What is in this place.
+    pub fn entry(&self, place: usize) -> Option<&Entry> {
+        self.0.get(place)?.as_ref()
+    }
+
+    /// The same, to be changed.
     pub fn entry_mut(&mut self, place: usize) -> Option<&mut Entry> {
         self.0.get_mut(place)?.as_mut()
     }

@@ -45,6 +45,7 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     pub fn renew_part(&mut self, cpu: CpuId) {
         if let Some(place) = self.cpus.get_mut(cpu.index()) {
             *place = Some(Cpu::RESET);
+            self.restart_counts(cpu);
             self.plan(cpu);
         }
     }

@@ -60,10 +60,7 @@ pub struct DebuggerHit {
 impl DebuggerHit {
     /// Which of two is told.
     pub(super) fn or(self, later: DebuggerHit) -> DebuggerHit {
-        match (self.change, later.change) {
-            (Change::Changed, Change::Unchanged | Change::Unknown) => later,
-            (Change::Changed, Change::Changed) | (Change::Unchanged | Change::Unknown, _) => self,
-        }
+        if self.change.or(later.change) == self.change { self } else { later }
     }
 }
 
@@ -80,6 +77,14 @@ pub enum Change {
 }
 
 impl Change {
+    /// Which of two hits is told: see [`DebuggerHit`].
+    pub(super) fn or(self, later: Change) -> Change {
+        match (self, later) {
+            (Change::Changed, Change::Unchanged | Change::Unknown) => later,
+            (Change::Changed, Change::Changed) | (Change::Unchanged | Change::Unknown, _) => self,
+        }
+    }
+
     /// Of both together.
     pub(super) fn and(self, other: Change) -> Change {
         match (self, other) {

@@ -8,8 +8,8 @@
 
 use heapless::Vec;
 
-use super::{DebugException, Hit, Stopped, attribute};
-use crate::arbiter::{Cpu, CpuId, Owner, PlanId, Request, Snapshot, Verdict, Window};
+use super::{Change, DebugException, Hit, Stopped, attribute};
+use crate::arbiter::{Cpu, CpuId, Handle, Owner, PlanId, Request, Snapshot, Verdict, Window};
 use crate::dr::Slot;
 use crate::event::{self, Event};
 use crate::machine::Memory;
@@ -27,6 +27,9 @@ pub struct Told {
     pub further_stops: usize,
     /// Who else is to be told.
     pub rest: Rest,
+    /// What the hits were to claims of the debugger's, as many as fit: looked at now, because the
+    /// regions may be looked at again before the debugger is told.
+    pub(super) changes: Vec<(Handle, Change), 8>,
 }
 
 /// Who is still to be told of a hit.
@@ -41,8 +44,13 @@ pub enum Rest {
 
 impl Told {
     /// Of no exception.
-    pub const NOTHING: Self =
-        Self { windows: Vec::new(), stops: Vec::new(), further_stops: 0, rest: Rest::Nobody };
+    pub const NOTHING: Self = Self {
+        windows: Vec::new(),
+        stops: Vec::new(),
+        further_stops: 0,
+        rest: Rest::Nobody,
+        changes: Vec::new(),
+    };
 
     /// Whether the hits explain the exceptions, and nobody wants more of it than to be told.
     pub fn is_settled(&self) -> bool {
@@ -52,6 +60,20 @@ impl Told {
     /// Whether nobody wants to stop because of a hit, nor the debugger to be asked whether it does.
     pub fn concerns_nobody(&self) -> bool {
         self.stops.is_empty() && self.rest == Rest::Nobody
+    }
+
+    /// What the hits were to this claim of the debugger's.
+    pub(super) fn change(&self, handle: Handle) -> Option<Change> {
+        self.changes.iter().find(|(known, _)| *known == handle).map(|(_, change)| *change)
+    }
+
+    fn note_change(&mut self, handle: Handle, change: Change) {
+        self.rest = Rest::Debugger;
+        match self.changes.iter_mut().find(|(known, _)| *known == handle) {
+            Some((_, known)) => *known = known.or(change),
+            // One for which there is no room is looked at later.
+            None => _ = self.changes.push((handle, change)),
+        }
     }
 
     fn stop(&mut self, stopped: Stopped) {
@@ -89,7 +111,11 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
                 let windows: Vec<Window, 4> = wanted.iter().filter(is_own).copied().collect();
                 match (windows.first(), request.owner) {
                     (None, _) => {}
-                    (Some(_), Owner::Debugger) => told.rest = Rest::Debugger,
+                    (Some(_), Owner::Debugger) => {
+                        if let Some((handle, change)) = self.look(place, &windows, memory) {
+                            told.note_change(handle, change);
+                        }
+                    }
                     (Some(_), Owner::System(owner)) => {
                         let stopped =
                             self.tell_owner(cpu, place, owner, exception.rip, &windows, memory);
@@ -120,6 +146,19 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
         // The window first: most claims are elsewhere.
         self.has_window(request, window)
             && tasks.into_iter().any(|task| request.scope.applies(cpu, task))
+    }
+
+    /// What has become of the bytes that the claim in this place watches.
+    fn look(
+        &self,
+        place: usize,
+        windows: &[Window],
+        memory: &mut impl Memory,
+    ) -> Option<(Handle, Change)> {
+        let entry = self.roster.entry(place)?;
+        let Request { region, condition, .. } = *entry.claim.request();
+        let new = Snapshot::take(&region, condition, memory);
+        Some((entry.handle, super::change(&region, windows, entry.claim.snapshot(), &new)))
     }
 
     /// Tells the owner of the claim in this place. Returns whom to stop for.

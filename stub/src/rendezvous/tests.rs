@@ -155,6 +155,8 @@ fn the_lead_is_handed_to_one_and_the_one_before_waits() {
 fn who_goes_offline_while_it_waits_does_not_wait_any_more() {
     let meeting = stopped();
     meeting.stop(SECOND);
-    assert_eq!((meeting.look(SECOND), meeting.look(NOBODY)), (Turn::LetGo, Turn::LetGo));
+    assert_eq!((meeting.look(SECOND), meeting.look(NOBODY)), (Turn::Leave, Turn::Leave));
+    meeting.park(SECOND);
+    assert_eq!(meeting.standing(SECOND), Standing::Offline);
     assert!(!meeting.collect(SECOND));
 }

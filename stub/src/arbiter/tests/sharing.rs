@@ -5,7 +5,7 @@ extern crate std;
 use std::vec;
 
 use super::*;
-use crate::hit::{Rest, Told};
+use crate::hit::{Change, Rest, Told};
 
 type SharedArbiter = Arbiter<8, 2, 2>;
 
@@ -209,4 +209,72 @@ fn promise_10_a_cpu_tells_owners_by_itself() {
     let told = arbiter.deliver(CPU, &[hit(arbiter.cpu(CPU).unwrap(), 0x10)], &mut NoMemory);
     assert_eq!(told.stops.len(), 1);
     assert_eq!(hits(&arbiter, &[newcomer, counting, elsewhere, watch]), [1, 2, 0, 1]);
+}
+
+/// Memory that is the same everywhere.
+struct Byte(u8);
+
+impl Memory for Byte {
+    fn read(&mut self, _: usize, into: &mut [u8]) -> usize {
+        into.fill(self.0);
+        into.len()
+    }
+
+    fn write(&mut self, _: usize, _: &[u8]) -> usize {
+        0
+    }
+
+    fn patch(&mut self, _: usize, _: &[u8]) -> usize {
+        0
+    }
+}
+
+/// Promise 10: what a hit was is found when it comes. Until the debugger is told, the regions may have
+/// been looked at again, and a write would be taken for a read.
+#[test]
+fn promise_10_a_write_that_is_told_later_is_a_write() {
+    for is_looked_at in [false, true] {
+        for (value, change) in [(0, Change::Unchanged), (1, Change::Changed)] {
+            let mut arbiter = SharedArbiter::new(Config::DEFAULT);
+            let mut registers = Registers::default();
+            let mut memory = Byte(0);
+            let watch = claim(&mut arbiter, debugger(0x40, 8));
+            arbiter.remember(watch, &mut memory);
+            arbiter.resume(CPU, &mut registers);
+            let mut part = Some(lend(&mut arbiter));
+            memory.0 = value;
+            let status = Dr6::from_bits(Dr6::RESET.bits() | 1);
+            let own = part.as_mut().unwrap();
+            let exception = own.exception(status, own.bank.control(), 0);
+            let told = own.tell(CPU, &[exception], &mut memory);
+            assert_eq!(told.rest, Rest::Debugger);
+            arbiter.give_back(CPU, &mut part);
+            if is_looked_at {
+                arbiter.refresh_snapshots(&mut memory);
+            }
+            let delivery = arbiter.conclude(CPU, &[exception], &told, &mut memory);
+            let told: Vec<_> =
+                delivery.debugger.iter().map(|hit| (hit.handle, hit.change)).collect();
+            assert_eq!(told, [(watch, change)]);
+        }
+    }
+}
+
+/// Promise 8: a CPU that begins with nothing counts for the claims that there are, and goes on with
+/// that when it has missed a change.
+#[test]
+fn promise_8_a_part_that_was_renewed_counts_on() {
+    let mut arbiter = SharedArbiter::new(Config::DEFAULT);
+    let other = claim(&mut arbiter, guard(0x20, 8));
+    let counted = claim(&mut arbiter, flexible(0x10));
+    arbiter.forget_counts(counted);
+    // It is gone, with what it had.
+    lend(&mut arbiter);
+    arbiter.renew_part(CPU);
+    let mut part = lend(&mut arbiter);
+    part.accrue(0);
+    part.accrue(1000);
+    arbiter.release(other).unwrap();
+    arbiter.give_back(CPU, &mut Some(part));
+    assert_eq!(arbiter.count(counted).unwrap().enabled, 1000);
 }
