@@ -24,7 +24,7 @@
 //!   │    [ SecondDigit ] ────────────────┘
 //!   │         │
 //!   └─────────┴── sum agrees: + and Packet (or Oversized)
-//!                 it does not, or a digit is none: -
+//!                 it does not, or a digit is none: - (but a + is one, of the next client)
 //! ```
 //!
 //! Escapes (`}`) stay in the payload; who reads the packet decodes them. A byte `0x03`

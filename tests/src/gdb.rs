@@ -138,6 +138,11 @@ impl Gdb {
         Ok(())
     }
 
+    /// Something that kills gdb when called, from another thread for instance.
+    pub fn killer(&self) -> Result<impl Fn() + Send + 'static> {
+        self.conversation.killer()
+    }
+
     /// Both sides' log: what was typed and answered, and the packets.
     pub fn evidence(&self) -> String {
         let packets = self.packets();

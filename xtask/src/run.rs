@@ -22,7 +22,7 @@ pub struct Options {
     /// Where gdb's serial port comes out: unix:PATH, tcp:HOST:PORT or pty
     #[arg(long, default_value = "tcp:127.0.0.1:1234")]
     serial: Port,
-    /// The number of CPUs; all images but `smp`, which knows four, use the first one only
+    /// The number of CPUs; `smp` knows four, `rendezvous` as many as four; the others use the first one only
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     smp: u8,
     /// Write the image's log to this file and not to the terminal

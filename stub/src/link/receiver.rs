@@ -77,6 +77,12 @@ impl<const PACKET: usize> Receiver<PACKET> {
                 self.keep(byte);
                 Found::Nothing
             }
+            // The client that began the frame is gone, and this is the next one's first word: a `-` would
+            // make that say its first packet twice, and be a reply behind from then on. (If the digit
+            // was damaged, the client asks again, though later.)
+            (State::FirstDigit | State::SecondDigit { .. }, b'+') => {
+                self.end(Found::Acknowledgement)
+            }
             (State::FirstDigit, _) => match value(byte) {
                 Some(high) => {
                     self.state = State::SecondDigit { high };

@@ -52,6 +52,16 @@ fn a_frame_is_found_in_garbage_and_acknowledged() {
 }
 
 #[test]
+fn a_client_that_went_in_the_middle_of_a_frame_costs_the_next_one_nothing() {
+    for begun in ["$", "$g", "$g#", "$g#6"] {
+        let mut link = Small::new();
+        assert_eq!(feed(&mut link, begun.as_bytes()), []);
+        assert_eq!(feed(&mut link, b"+$?#3f"), [Received::Packet], "{begun}");
+        assert_eq!(drain(&mut link), "+", "{begun}");
+    }
+}
+
+#[test]
 fn a_checksum_may_be_written_in_capitals() {
     let mut link = Small::new();
     assert_eq!(feed(&mut link, b"$OK#9A"), [Received::Packet]);

@@ -15,7 +15,7 @@ use crate::link::Overflow;
 use crate::packet::{self, Checked, Errno, Farewell, Limits, Reply, ThreadIds};
 use crate::register_file::RegisterFile;
 use crate::target::refusal::Refusal;
-use crate::target::{Debuggee, Machine, cpu_of};
+use crate::target::{CpuState, Debuggee, Machine, cpu_of};
 
 impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET, QUEUE, CPUS> {
     /// Answers the packet that the link holds.
@@ -34,6 +34,13 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             Ok(readable) => readable,
             Err(next) => return next,
         };
+        // An error would have gdb end `info threads` and the like in the middle of the list.
+        let cpu = cpu_of(self.client.access);
+        let is_silent = machine.state(cpu) == CpuState::NotResponding;
+        if is_silent && self.link.packet() == b"g" {
+            self.answer_digits::<M>(b'x', None);
+            return Next::Stay;
+        }
         let limits = limits::<M::Arch, PACKET, CPUS>(self.client.stepping, readable);
         let Self { link, scratch, client, debugger, firmware, stop, untold, overheard, .. } = self;
         let (payload, mut sink) = link.parts();

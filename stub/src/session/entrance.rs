@@ -48,7 +48,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         }
         match gate.rule(payload, |name| monitor::changes(name, firmware.commands)) {
             Ruling::Pass { readable } => return Ok(readable),
-            Ruling::Zeros(register) => self.answer_zeros::<M>(register),
+            Ruling::Zeros(register) => self.answer_digits::<M>(b'0', register),
             Ruling::Unlock(word) => {
                 let unlocked = gate.unlock(&word, now);
                 self.answer_word(unlocked);
@@ -72,15 +72,16 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         }
     }
 
-    /// Answers with one register that holds zero, or with all of them.
-    fn answer_zeros<M: Machine>(&mut self, register: Option<usize>) {
+    /// Answers with a register of which all digits are this one, or with all registers: `0`, or `x`
+    /// for those that cannot be had.
+    pub(super) fn answer_digits<M: Machine>(&mut self, digit: u8, register: Option<usize>) {
         let sizes = <M::Arch as gdbstub::arch::Arch>::Registers::SIZES;
         let sizes = match register {
             None => Some(sizes),
             Some(number) => sizes.get(number).map(core::slice::from_ref),
         };
-        let digits = sizes.map(|sizes| sizes.iter().map(|size| 2 * usize::from(*size)).sum());
-        match digits.and_then(|digits| zeros(digits, &mut self.scratch)) {
+        let count = sizes.map(|sizes| sizes.iter().map(|size| 2 * usize::from(*size)).sum());
+        match count.and_then(|count| repeated(digit, count, &mut self.scratch)) {
             Some(payload) => self.link.send(payload),
             None => self.link.send(Reply::Error(Errno::Invalid).payload().as_ref()),
         }
@@ -128,12 +129,13 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     }
 }
 
-/// So many zeros, run-length encoded.
-fn zeros(digits: usize, into: &mut [u8]) -> Option<&[u8]> {
-    // The longest run there is: one zero, and `~` - 29 more.
-    const RUN: (&[u8], usize) = (b"0*~", 1 + (b'~' - 29) as usize);
-    let runs = core::iter::repeat_n(RUN.0, digits / RUN.1);
-    let rest = core::iter::repeat_n(b"0".as_slice(), digits % RUN.1);
+/// One digit so many times, run-length encoded.
+fn repeated(digit: u8, count: usize, into: &mut [u8]) -> Option<&[u8]> {
+    // The longest run there is: one digit, and `~` - 29 more.
+    const RUN: usize = 1 + (b'~' - 29) as usize;
+    let run = [digit, b'*', b'~'];
+    let runs = core::iter::repeat_n(run.as_slice(), count / RUN);
+    let rest = core::iter::repeat_n(core::slice::from_ref(&digit), count % RUN);
     let mut end = 0;
     for piece in runs.chain(rest) {
         into.get_mut(end..end + piece.len())?.copy_from_slice(piece);

@@ -97,7 +97,13 @@ fn a_cpu_that_does_not_respond_has_no_registers_and_nothing_else_is_the_worse_fo
     bench.running_packet("qSupported:multiprocess+");
     assert_eq!(bench.ask("Hgp1.2"), "OK");
     let before = bench.machine.registers.clone();
-    for packet in ["g", "p0", "P0=0100000000000000"] {
+    // As many digits as if it had: gdb would take a shorter answer for the registers of all.
+    let registers = bench.ask("g");
+    assert!(registers.bytes().all(|digit| digit == b'x'), "{registers}");
+    assert_eq!(bench.ask("Hgp1.1"), "OK");
+    assert_eq!(bench.ask("g").len(), registers.len());
+    assert_eq!(bench.ask("Hgp1.2"), "OK");
+    for packet in ["p0", "P0=0100000000000000"] {
         assert_eq!(bench.ask(packet), "E10", "{packet}");
         assert_eq!(bench.monitor("why"), "registers refused: that CPU has not stopped\n");
     }

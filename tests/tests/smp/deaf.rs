@@ -26,9 +26,16 @@ fn a_cpu_that_does_not_respond_is_named_and_everything_else_works() -> Result<()
             output.as_str(),
             "cpu 2 does not respond: what its registers hold is not known\n",
         )?;
-        // Its registers are refused; the others' are there, and so is memory.
-        let output = gdb.command("thread 3")?;
-        ensure!(output.contains("E10") || output.contains("Could not read registers"), "{output}");
+        // Its registers cannot be had; the others' are there, and so is memory.
+        let lines = threads(gdb)?;
+        same("threads", lines.len(), 4)?;
+        ensure!(lines[2].contains("<unavailable>") && lines[3].contains("smp::"), "{lines:#?}");
+        let output = gdb.command("thread apply all bt 1")?;
+        same("threads", output.matches("\nThread ").count(), 4)?;
+        gdb.command("thread 3")?;
+        gdb.expect("print $rsp", "<unavailable>")?;
+        gdb.command("set variable $rsp = 0")?;
+        gdb.expect("monitor why", "registers refused: that CPU has not stopped")?;
         gdb.command("thread 2")?;
         let before = gdb.number("$pc")?;
         gdb.command("stepi")?;

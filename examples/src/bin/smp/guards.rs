@@ -6,8 +6,10 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use examples::{apic, interrupts};
+use spin::Once;
 use tetrarch::arbiter::{
-    self, Condition, CpuId, Handler, Hit, Owner, Region, Request, Reservations, Scope, Verdict,
+    self, Condition, CpuId, Handle, Handler, Hit, Owner, Region, Request, Reservations, Scope,
+    Verdict,
 };
 use tetrarch::target::monitor::{Command, Effect};
 use tetrarch_x86::{Config, SerialInterrupt, Stub};
@@ -25,6 +27,8 @@ const COMMANDS: [Command; 1] = [Command {
     effect: Effect::Nothing,
     run: tally::print,
 }];
+
+static NULL_GUARD: Once<Handle> = Once::new();
 
 /// What is known of one CPU's guard.
 pub struct Record {
@@ -69,7 +73,8 @@ pub fn start(with_guards: bool, patience: Option<u64>) {
     unsafe { STUB.install(config) }.expect("the stub finds the tables it needs");
 
     let null = Region::new(0, 8).expect("a region");
-    claim(Request::pinned(Owner::System("null-guard"), null, Condition::ReadWrite), arbiter::stop);
+    let null = Request::pinned(Owner::System("null-guard"), null, Condition::ReadWrite);
+    NULL_GUARD.call_once(|| claim(null, arbiter::stop));
     if with_guards {
         for (cpu, name) in NAMES.into_iter().enumerate() {
             let word = Region::new(word(cpu) as usize, 8).expect("a region");
@@ -80,8 +85,15 @@ pub fn start(with_guards: bool, patience: Option<u64>) {
     }
 }
 
-pub fn claim(request: Request, handler: Handler) {
-    STUB.request(request, handler).expect("the registers are reserved");
+pub fn claim(request: Request, handler: Handler) -> Handle {
+    STUB.request(request, handler).expect("the registers are reserved")
+}
+
+/// A change on all CPUs, and back.
+pub fn switch_null_guard_off_and_on() {
+    let guard = *NULL_GUARD.get().expect("it was claimed at boot");
+    STUB.disable(guard).expect("it is there");
+    STUB.enable(guard).expect("it is there");
 }
 
 fn word(cpu: usize) -> *mut u64 {

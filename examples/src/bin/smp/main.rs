@@ -29,7 +29,8 @@
 //! `monitor dr 2`, `monitor tally`; `set variable smp::work::to_write[3] = 5` has CPU 3 write `shared`
 //! five times, `set variable smp::work::end = 1` ends it all, and `set variable smp::orders::orders[2] = 1` has CPU 2 write the word
 //! that its guard is for, 2: through a null pointer, 3: spin with interrupts off, 4: do not
-//! respond, until it is 0 again; 5: sleep; 6: go offline.
+//! respond, until it is 0 again; 5: sleep; 6: go offline;
+//! 7: switch the null guard off and on, until it is 0 again.
 #![no_std]
 #![no_main]
 #![allow(non_upper_case_globals, reason = "gdb users type these names")]

@@ -24,6 +24,7 @@ const SPIN: usize = 3;
 const DO_NOT_RESPOND: usize = 4;
 const SLEEP: usize = 5;
 const GO_OFFLINE: usize = 6;
+const CHANGE_CLAIMS: usize = 7;
 
 /// What each CPU is doing.
 static ACTIVITIES: [AtomicU8; CPUS] = [const { AtomicU8::new(0) }; CPUS];
@@ -97,6 +98,13 @@ pub fn obey(cpu: usize) {
             done(cpu);
             say(cpu, OFFLINE);
             go_offline();
+        }
+        CHANGE_CLAIMS => {
+            say(cpu, CLAIMING);
+            while ordered(cpu) != 0 {
+                guards::switch_null_guard_off_and_on();
+            }
+            say(cpu, COUNTING);
         }
         _ => {}
     }
