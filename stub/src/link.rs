@@ -154,6 +154,12 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
         }
     }
 
+    /// The line has lost or damaged something here: a break, an overrun, a wrong parity or stop bit.
+    /// A frame that is under way will be refused, whatever its checksum says.
+    pub fn damage(&mut self) {
+        self.receiver.damage();
+    }
+
     fn accept(&mut self) {
         self.sender.supersede();
         self.sender.answer(b'+');

@@ -235,6 +235,12 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         Next::Stay
     }
 
+    /// The port has found that something was lost or damaged on the line
+    /// ([`Link::damage`](crate::link::Link::damage)), before the next byte.
+    pub fn damage(&mut self) {
+        self.link.damage();
+    }
+
     /// A byte has arrived while the target is running.
     ///
     /// A client that waits for a stop reply may send Ctrl-C and nothing else, so a packet is a

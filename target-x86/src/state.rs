@@ -3,7 +3,7 @@
 use tetrarch::arbiter::{self, Arbiter, CpuId};
 use tetrarch::session::{Overheard, Session};
 
-use crate::uart::{Backlog, Uart};
+use crate::uart::{Arrival, Backlog, Uart};
 
 /// The longest packet, in bytes.
 const PACKET: usize = 2048;
@@ -71,9 +71,18 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> State<CLAIMS, T
         overheard
     }
 
-    /// The next byte that has arrived.
+    /// The next byte that has arrived undamaged.
     pub fn receive(&mut self) -> Option<u8> {
-        self.uart.as_mut()?.receive()
+        loop {
+            match self.uart.as_mut()?.receive()? {
+                Arrival::Byte(byte) => return Some(byte),
+                Arrival::AfterLoss(byte) => {
+                    self.session.damage();
+                    return Some(byte);
+                }
+                Arrival::Damage => self.session.damage(),
+            }
+        }
     }
 
     /// Sends what there is to send now. An answer that waits for the client's

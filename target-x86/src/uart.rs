@@ -10,7 +10,7 @@ use core::fmt;
 
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::FIFO_SIZE;
-use uart_16550::spec::registers::{FifoTriggerLevel, IER};
+use uart_16550::spec::registers::{FifoTriggerLevel, IER, LSR};
 use uart_16550::{BaudRate, Config, InitError, Uart16550};
 
 /// The serial port: its I/O ports and its speed. Eight data bits, no parity, one stop bit.
@@ -86,9 +86,24 @@ impl Uart {
         self.0.disable_interrupts(IER::DATA_READY);
     }
 
-    /// The next byte that has arrived.
-    pub fn receive(&mut self) -> Option<u8> {
-        self.0.try_receive_byte().ok()
+    /// What has arrived next.
+    pub fn receive(&mut self) -> Option<Arrival> {
+        // Once: the errors are gone when they have been read. (The transmitter reads them too; what
+        // it hides is left to the checksum.)
+        let status = self.0.lsr();
+        if !status.contains(LSR::DATA_READY) {
+            return None;
+        }
+        let byte = self.0.try_receive_byte().ok()?;
+        let is_wrong =
+            status.intersects(LSR::PARITY_ERROR | LSR::FRAMING_ERROR | LSR::BREAK_INTERRUPT);
+        Some(if is_wrong {
+            Arrival::Damage
+        } else if status.contains(LSR::OVERRUN_ERROR) {
+            Arrival::AfterLoss(byte)
+        } else {
+            Arrival::Byte(byte)
+        })
     }
 
     /// Fills the transmitter from `next` if it is empty. Returns whether all was sent that
@@ -108,6 +123,16 @@ impl Uart {
         self.0.send_bytes(&burst[..length]);
         if length < room { Backlog::Empty } else { Backlog::Waiting }
     }
+}
+
+/// What has come over the line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Arrival {
+    Byte(u8),
+    /// A byte, before which others were lost.
+    AfterLoss(u8),
+    /// A break, or a byte that is not what was sent.
+    Damage,
 }
 
 /// Whether there may be more to send.

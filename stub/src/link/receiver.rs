@@ -40,13 +40,21 @@ pub(super) struct Receiver<const PACKET: usize> {
     /// The length of the payload as it was sent.
     length: usize,
     checksum: u8,
+    /// The line has said that it damaged the frame.
+    is_damaged: bool,
 }
 
 impl<const PACKET: usize> Receiver<PACKET> {
     const LONGEST_PAYLOAD: usize = PACKET.saturating_sub(ENVELOPE);
 
     pub(super) const fn new() -> Self {
-        Self { state: State::Between, payload: heapless::Vec::new(), length: 0, checksum: 0 }
+        Self {
+            state: State::Between,
+            payload: heapless::Vec::new(),
+            length: 0,
+            checksum: 0,
+            is_damaged: false,
+        }
     }
 
     pub(super) fn payload(&self) -> &[u8] {
@@ -92,6 +100,7 @@ impl<const PACKET: usize> Receiver<PACKET> {
             },
             (State::SecondDigit { high }, _) => match value(byte) {
                 Some(low) if self.checksum != (high << 4 | low) => self.end(Found::Damaged),
+                Some(_) | None if self.is_damaged => self.end(Found::Damaged),
                 None => self.end(Found::Damaged),
                 Some(_) if self.length > Self::LONGEST_PAYLOAD => self.end(Found::Oversized),
                 Some(_) => self.end(Found::Packet),
@@ -103,7 +112,13 @@ impl<const PACKET: usize> Receiver<PACKET> {
         self.payload.clear();
         self.length = 0;
         self.checksum = 0;
+        self.is_damaged = false;
         self.state = State::Payload;
+    }
+
+    /// The line has lost or damaged something: of the frame, if one is under way.
+    pub(super) fn damage(&mut self) {
+        self.is_damaged = true;
     }
 
     fn keep(&mut self, byte: u8) {

@@ -61,6 +61,26 @@ fn a_client_that_went_in_the_middle_of_a_frame_costs_the_next_one_nothing() {
     }
 }
 
+/// A break reads as a zero byte, which no checksum notices.
+#[test]
+fn a_frame_that_the_line_says_is_damaged_is_refused_whatever_its_checksum() {
+    let mut link = Small::new();
+    for damaged in 1..4 {
+        for (place, byte) in b"$g#67".iter().enumerate() {
+            if place == damaged {
+                link.damage();
+            }
+            assert_eq!(link.receive(*byte), Received::Nothing);
+        }
+        assert_eq!(drain(&mut link), "-");
+        assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet], "the next one is another");
+        assert_eq!(drain(&mut link), "+");
+    }
+    // Between frames there is nothing to damage.
+    link.damage();
+    assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet]);
+}
+
 #[test]
 fn a_checksum_may_be_written_in_capitals() {
     let mut link = Small::new();

@@ -1,6 +1,7 @@
 //! Frames: damaged, torn, refused, too long, and what lies between them.
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 use tetrarch_tests::poll;
 use tetrarch_tests::rsp::{Said, frame};
 
@@ -32,6 +33,23 @@ fn a_frame_with_a_wrong_checksum_is_refused_and_has_no_effect() -> Result<()> {
             bench.hear(&Said::Refused)?;
         }
         ensure!(bench.state()? == before, "a damaged frame had an effect");
+        bench.expect("?", ATTACHED)?;
+        bench.runs_on()
+    })
+}
+
+/// It reads as a zero byte, which the checksum does not notice.
+#[test]
+fn a_frame_with_a_break_in_it_is_refused() -> Result<()> {
+    stopped(|bench| {
+        bench.client.send_bytes(b"$?#3f$?")?;
+        bench.hear(&Said::Acknowledged)?;
+        bench.hear(&Said::Packet(ATTACHED.into()))?;
+        // It is sent again when nothing has come for a while: so all that was sent has been taken.
+        bench.hear(&Said::Packet(ATTACHED.into()))?;
+        bench.qemu.monitor().execute("chardev-send-break", &json!({ "id": "serial" }))?;
+        bench.client.send_bytes(b"#3f")?;
+        bench.hear(&Said::Refused)?;
         bench.expect("?", ATTACHED)?;
         bench.runs_on()
     })
