@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 use tetrarch_tests::conversation::Echo;
-use tetrarch_tests::{Boot, Gdb, Session, under_gdb};
+use tetrarch_tests::{Boot, Gdb, Session, poll, under_gdb};
 
 use super::{Places, address, set_everything};
 
@@ -139,4 +139,21 @@ fn an_image_that_a_guard_has_stopped_can_be_attached_to() -> Result<()> {
     places.wait_for_turns(&mut qemu, 1)?;
     let output = gdb.interrupt()?;
     gdb.check("Ctrl-C", &output, "Program received signal SIGINT, Interrupt.")
+}
+
+#[test]
+fn an_image_that_has_panicked_can_be_attached_to() -> Result<()> {
+    let qemu = Boot::new("demo")?.argument("provoke=3").start()?;
+    // It comes again if it is gone on from, so it does not matter who sees it first.
+    let mut gdb = Gdb::start(qemu.image(), Echo::Silent)?;
+    poll::until("the panic", || {
+        gdb.attach(&qemu)?;
+        let reason = gdb.command("monitor stop")?;
+        gdb.expect("detach", "detached]")?;
+        Ok(reason.contains("stopped by a panic: provoked (").then_some(()))
+    })?;
+    gdb.attach(&qemu)?;
+    gdb.expect("backtrace", "control_loop")?;
+    gdb.expect("print demo::ticks", "= 1\n")?;
+    Ok(())
 }
