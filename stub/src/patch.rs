@@ -13,7 +13,8 @@ use crate::machine::Memory;
 /// The one-byte breakpoint instruction.
 pub const INT3: u8 = 0xCC;
 
-const CAPACITY: usize = 32;
+/// How many there can be at a time.
+pub const CAPACITY: usize = 32;
 
 /// Why a software breakpoint was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -147,6 +147,13 @@ pub(crate) fn by(reason: Reason, cause: &Cause<'_>) -> StopText {
         Cause::Nmi => write!(line, "stopped by an NMI"),
         Cause::Interrupt => write!(line, "interrupted by the debugger"),
         Cause::Packet => write!(line, "stopped because a debugger attached"),
+        // BS sticks, but for any other cause than a step there is another reason.
+        Cause::Debug(exceptions) | Cause::Told(exceptions, _)
+            if reason == Reason::Trapped
+                && exceptions.iter().any(|exception| exception.status.single_step()) =>
+        {
+            write!(line, "stopped after a step")
+        }
         Cause::Breakpoint | Cause::Debug(_) | Cause::Told(..) => return by_trap(reason),
     };
     text
@@ -167,7 +174,7 @@ pub(crate) fn by_trap(reason: Reason) -> StopText {
         }
         Reason::SoftwareBreakpoint => write!(line, "stopped by a software breakpoint"),
         Reason::Signal(_) | Reason::Interrupted | Reason::Aborted | Reason::Trapped => {
-            write!(line, "stopped by a step or a breakpoint instruction of the firmware")
+            write!(line, "stopped by a breakpoint instruction of the firmware")
         }
     };
     text

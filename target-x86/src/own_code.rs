@@ -24,7 +24,7 @@ use crate::frame::Frame;
 use crate::memory::Linear;
 
 /// As many as a session can have.
-pub(crate) const CAPACITY: usize = 32;
+pub(crate) const CAPACITY: usize = tetrarch::patch::CAPACITY;
 
 /// One patched byte; the entry knows this layout.
 #[repr(C, align(16))]

@@ -9,7 +9,7 @@ use core::fmt;
 use super::machine::RegisterError;
 use crate::arbiter::{Region, RegionError, Rejection};
 use crate::packet::Errno;
-use crate::patch::PatchError;
+use crate::patch::{self, PatchError};
 use crate::policy::Denied;
 use crate::watch::{Kind, WatchError};
 
@@ -124,7 +124,8 @@ impl fmt::Display for Refusal {
             }
             Refusal::Patch { address, error: PatchError::TooMany } => write!(
                 out,
-                "software breakpoint at {address:#x} refused: the stub cannot remember another one"
+                "software breakpoint at {address:#x} refused: {} are set, there is room for no more",
+                patch::CAPACITY
             ),
             Refusal::PatchProtected { address, range } => write!(
                 out,

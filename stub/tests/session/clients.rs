@@ -202,3 +202,16 @@ fn a_command_that_prints_too_much_is_cut_off_and_still_answered() {
     assert!(printed.starts_with("0123456789") && printed.ends_with("[cut]\n"), "{printed}");
     assert_eq!(bench.ask("qAttached:1"), "1");
 }
+
+#[test]
+fn a_stop_is_put_down_to_the_step_or_to_the_instruction_that_it_came_of() {
+    let mut bench = Bench::attached(2, 0);
+    bench.resume("vCont;s:p1.1");
+    *bench.rip(CPU) += 1;
+    assert_eq!(bench.debug_exception(STEP), ["T05thread:p01.01;"]);
+    assert_eq!(bench.monitor("stop"), "stopped after a step\n");
+    bench.resume("vCont;c");
+    *bench.rip(CPU) += 1;
+    assert_eq!(bench.stop(Cause::Breakpoint), ["T05thread:p01.01;"]);
+    assert_eq!(bench.monitor("stop"), "stopped by a breakpoint instruction of the firmware\n");
+}

@@ -254,7 +254,7 @@ fn more_software_breakpoints_than_can_be_remembered_are_refused() -> Result<()> 
         let one_more = first + CAPACITY;
         let before = bench.real_byte(one_more)?;
         let text = format!(
-            "software breakpoint at {one_more:#x} refused: the stub cannot remember another one"
+            "software breakpoint at {one_more:#x} refused: 32 are set, there is room for no more"
         );
         refuses(bench, &format!("Z0,{one_more:x},1"), errno::NO_MEMORY, &text)?;
         ensure!(bench.real_byte(one_more)? == before);
