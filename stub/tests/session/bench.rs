@@ -246,7 +246,7 @@ impl<const CPUS: usize> BenchOf<CPUS> {
 }
 
 /// The payload of the frame that `raw` ends with, run-length encoding undone.
-fn whole_frame(raw: &[u8]) -> Option<String> {
+pub fn whole_frame(raw: &[u8]) -> Option<String> {
     let start = raw.iter().position(|&byte| byte == b'$')?;
     let end = raw.iter().position(|&byte| byte == b'#')?;
     if raw.len() < end + 3 {

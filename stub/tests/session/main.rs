@@ -4,6 +4,7 @@ mod bench;
 mod breakpoints;
 mod clients;
 mod cpus;
+mod losses;
 mod machine;
 mod play;
 mod policy;
