@@ -30,10 +30,11 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             return Next::Stay;
         }
         self.client.go_on();
-        let readable = match self.let_in(arbiter, machine) {
-            Ok(readable) => readable,
+        let mut limits = limits::<M::Arch, PACKET, CPUS>(self.client.stepping);
+        match self.let_in(arbiter, machine, &limits) {
+            Ok(readable) => limits.readable = readable,
             Err(next) => return next,
-        };
+        }
         // An error would have gdb end `info threads` and the like in the middle of the list.
         let cpu = cpu_of(self.client.access);
         let is_silent = machine.state(cpu) == CpuState::NotResponding;
@@ -41,7 +42,6 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             self.answer_digits::<M>(b'x', None);
             return Next::Stay;
         }
-        let limits = limits::<M::Arch, PACKET, CPUS>(self.client.stepping, readable);
         let Self { link, scratch, client, debugger, firmware, stop, untold, overheard, .. } = self;
         let (payload, mut sink) = link.parts();
         let forwarded = match packet::check(payload, &limits) {
@@ -132,10 +132,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     }
 }
 
-fn limits<A, const PACKET: usize, const CPUS: usize>(
-    stepping: NonZeroUsize,
-    readable: usize,
-) -> Limits
+fn limits<A, const PACKET: usize, const CPUS: usize>(stepping: NonZeroUsize) -> Limits
 where
     A: Arch<Registers: RegisterFile>,
 {
@@ -144,7 +141,7 @@ where
         highest_address: NumCast::from(A::Usize::max_value()).unwrap_or(usize::MAX),
         threads: NonZeroUsize::new(CPUS).unwrap_or(NonZeroUsize::MIN),
         stepping,
-        readable,
+        readable: usize::MAX,
         register_sizes: A::Registers::SIZES,
     }
 }

@@ -6,7 +6,7 @@ use heapless::String;
 
 use super::{Next, Session};
 use crate::arbiter::Arbiter;
-use crate::packet::{Errno, Name, Reply};
+use crate::packet::{self, Checked, Errno, Limits, Name, Reply};
 use crate::policy::{Denied, Grant, Patience, Policy, Ruling, Unlocked};
 use crate::register_file::RegisterFile;
 use crate::target::refusal::Refusal;
@@ -34,6 +34,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
+        limits: &Limits,
     ) -> Result<usize, Next> {
         let now = machine.now();
         let Self { gate, link, firmware, .. } = self;
@@ -45,6 +46,11 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         gate.meet(now);
         if gate.patience(now) == Patience::Exhausted {
             return Err(self.dismiss(arbiter, machine));
+        }
+        // What is not well formed is answered as such, and has no effect.
+        let refused = Checked::Answer(Reply::Error(Errno::Invalid));
+        if packet::check(payload, limits) == refused {
+            return Ok(usize::MAX);
         }
         match gate.rule(payload, |name| monitor::changes(name, firmware.commands)) {
             Ruling::Pass { readable } => return Ok(readable),

@@ -38,7 +38,16 @@ fn registers_once_past(session: &mut Session, ticks: u64, before: u64) -> Result
         let now = line.trim().rsplit_once("0x").context("QEMU reads memory")?.1;
         Ok((u64::from_str_radix(now, 16)? > before + 1).then_some(()))
     })?;
-    session.qemu.monitor().registers()
+    // While the stub takes a byte, gdb's last acknowledgement for instance, the registers are off.
+    const LOOKS: usize = 50;
+    let mut registers = session.qemu.monitor().registers()?;
+    for _ in 1..LOOKS {
+        if registers.control != OFF {
+            break;
+        }
+        registers = session.qemu.monitor().registers()?;
+    }
+    Ok(registers)
 }
 
 /// Lets the image run, looks at its registers, and interrupts it again.

@@ -88,6 +88,8 @@ impl Model {
             }
             self.pass(cpu, self.now);
         }
+        let before = self.cpus.each_ref().map(|cpu| cpu.task);
+        let before = [0, 1].map(|index| self.wanted(CPU_IDS[index], before[index]));
         match step {
             Step::Claim(request) => self.claim(*request),
             Step::Modify(index, request, part) => self.modify(*index, request, *part),
@@ -113,6 +115,14 @@ impl Model {
             Step::Hit(cpu) => self.hit(*cpu),
         }
         self.requeue();
+        if !matches!(step, Step::Run(_) | Step::Switch(..) | Step::Tick(_) | Step::Hit(_)) {
+            // What is not wanted any more must not be taken for what was left lazily.
+            for (cpu, before) in CPU_IDS.into_iter().zip(before) {
+                let wanted = self.wanted(cpu, self.cpus[cpu.index()].task);
+                self.cpus[cpu.index()].strays &=
+                    before.iter().all(|window| wanted.contains(window));
+            }
+        }
     }
 
     fn forget(&mut self, which: impl Fn(&Known) -> bool) {
