@@ -11,7 +11,7 @@ use tetrarch::packet::Name;
 use tetrarch_tests::image::workspace;
 
 /// What is not in the fence: nobody gets through with it. A name that gdbstub has learnt has to go in
-/// here, or into the fence, where `policy/gate.rs` does not compile without it.
+/// here, or into the fence, where `policy/names.rs` does not compile without it.
 const WITHHELD: [(&str, &[&str]); 12] = [
     ("the line loses bytes, and acknowledgements are needed", &["QStartNoAckMode"]),
     (
