@@ -86,7 +86,7 @@ pub enum Grant {
 /// How a client is let in that has to say a word first.
 #[derive(Clone, Copy, Debug)]
 pub struct Lock {
-    /// Judges the bytes that follow `monitor unlock `, 64 at the most. It runs in the exception,
+    /// Judges the bytes that follow `monitor unlock `, 73 at the most: a longer line is not looked at. It runs in the exception,
     /// with the machine stopped: it must not wait, take a lock, fault, or call the stub. How long
     /// it takes must not depend on how much of the word is right (see the crate `subtle`).
     pub check: fn(&[u8]) -> Option<Grant>,

@@ -20,13 +20,13 @@ use crate::gates::{self, Gates};
 use crate::hits::Hits;
 use crate::install::Image;
 use crate::lead::Lead;
-use crate::local::{Own, Tables};
+use crate::local::{Local, Own, Tables};
 use crate::memory::Linear;
 use crate::pending::Request;
 use crate::registers::processor;
 use crate::state::State;
 use crate::stub::{Setup, Stub};
-use crate::tables::{self, DescriptorTable};
+use crate::tables;
 
 /// CR4.DE.
 const DEBUG_EXTENSIONS: u64 = 1 << 3;
@@ -106,17 +106,11 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             if cpu == CpuId(0) {
                 return Err(ClaimError::NotInstalled);
             }
-            let image = loop {
-                if let Some(image) = self.exclusively(|lead| self.leave(lead))? {
-                    break image;
-                }
+            while self.exclusively(|lead| self.leave(lead, local))? == Departure::PutOff {
                 // A hit that came on the way here is for the debugger; so is what it does then.
                 self.enter(local, Request::Deliver);
-            };
-            if let (Some(image), true) = (image, tables::store_idt() == gates::normal_idt()) {
-                // SAFETY: the image had it loaded before, and promised to keep it.
-                unsafe { tables::load_idt(image) };
             }
+            local.enter()?.load_image_idt();
             directory::forget(local.apic.load(Ordering::Relaxed));
             Ok(())
         })
@@ -143,11 +137,14 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
         })
     }
 
-    /// This CPU leaves: its registers are off, and what it has counted is the arbiter's. Returns the
-    /// image's IDT; nothing if there are hits to be told to the debugger before.
-    fn leave(&self, lead: &mut Lead<'_, CLAIMS, TASKS, CPUS>) -> Option<Option<DescriptorTable>> {
+    /// This CPU leaves, unless there are hits to be told to the debugger before: its registers are
+    /// off, and what it has counted is the arbiter's.
+    fn leave(
+        &self,
+        lead: &mut Lead<'_, CLAIMS, TASKS, CPUS>,
+        local: &Local<CLAIMS, TASKS>,
+    ) -> Departure {
         let (cpu, now) = (lead.cpu, self.now());
-        let local = self.local(cpu)?;
         let Own { part, hits, .. } = &mut *lead.mine;
         if let Some(part) = part {
             part.accrue(now);
@@ -156,14 +153,14 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             let told = part.tell(cpu, &exceptions, &mut Linear);
             if !told.concerns_nobody() {
                 *hits = Hits { exceptions, told };
-                return None;
+                return Departure::PutOff;
             }
         }
         lead.take_in();
         // Nobody calls it from now on. A call that is on its way finds the stub's IDT yet.
         self.world.stop(cpu);
         lead.state().session.departed(cpu);
-        Some(lead.mine.tables.take().and_then(|tables| tables.image))
+        Departure::Done
     }
 
     /// The CPU is none of the stub's any more.
@@ -173,6 +170,13 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             directory::forget(local.apic.load(Ordering::Relaxed));
         }
     }
+}
+
+/// Whether a CPU that goes offline has left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Departure {
+    Done,
+    PutOff,
 }
 
 /// Takes this CPU into what all share, and arms what there is for it.

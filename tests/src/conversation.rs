@@ -45,11 +45,7 @@ pub struct Conversation {
 impl Conversation {
     /// Something that kills the program when called, from another thread for instance.
     pub fn killer(&self) -> Result<impl Fn() + Send + 'static> {
-        let process = Pid::from_raw(i32::try_from(self.child.0.id())?);
-        // It fails only if the program has ended already, which is as good.
-        Ok(move || {
-            let _ = kill(process, Signal::SIGKILL);
-        })
+        self.child.signaller(Signal::SIGKILL)
     }
 
     /// Starts the program; its errors come with its output.

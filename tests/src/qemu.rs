@@ -11,8 +11,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::child::{self, Guard};
@@ -233,11 +232,7 @@ impl Qemu {
 
     /// Something that ends QEMU when called, from a signal handler for instance.
     pub fn stopper(&self) -> Result<impl Fn() + Send + 'static> {
-        let process = Pid::from_raw(i32::try_from(self.child.0.id())?);
-        // It fails only if QEMU has ended already, which is as good.
-        Ok(move || {
-            let _ = kill(process, Signal::SIGTERM);
-        })
+        self.child.signaller(Signal::SIGTERM)
     }
 
     /// Waits until QEMU ends, however long that takes.

@@ -100,7 +100,7 @@ impl<const PACKET: usize> Receiver<PACKET> {
             },
             (State::SecondDigit { high }, _) => match value(byte) {
                 Some(low) if self.checksum != (high << 4 | low) => self.end(Found::Damaged),
-                Some(_) | None if self.is_damaged => self.end(Found::Damaged),
+                Some(_) if self.is_damaged => self.end(Found::Damaged),
                 None => self.end(Found::Damaged),
                 Some(_) if self.length > Self::LONGEST_PAYLOAD => self.end(Found::Oversized),
                 Some(_) => self.end(Found::Packet),

@@ -9,8 +9,9 @@ use crate::link::ENVELOPE;
 /// `m address,length`
 ///
 /// The answer must fit into one frame, and the policy may end what is readable, so a longer read
-/// becomes a shorter one, as the protocol allows: the client asks for the rest. gdb takes PacketSize for the length of the
-/// payload alone, so the reads of its large transfers are each a few bytes too long.
+/// becomes a shorter one, as the protocol allows: the client asks for the rest. gdb takes
+/// PacketSize for the length of the payload alone, so the reads of its large transfers are each a
+/// few bytes too long.
 pub(super) fn read_memory<'a>(
     arguments: &'a [u8],
     payload: &'a [u8],

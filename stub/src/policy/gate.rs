@@ -30,6 +30,11 @@ pub(crate) enum Ruling {
     Deny(Denied),
 }
 
+impl Ruling {
+    /// It goes on, and may read as much as it wants.
+    pub const PASS: Self = Self::Pass { readable: usize::MAX };
+}
+
 /// Why something was not allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Denied {
@@ -123,48 +128,38 @@ impl Gate {
     /// What becomes of a packet of this payload. What is not well formed passes; the fence
     /// answers that. `changes` says whether a command of `monitor` changes anything.
     pub fn rule(&self, payload: &[u8], changes: impl Fn(&str) -> bool) -> Ruling {
-        const ALL: usize = usize::MAX;
-        let Some(name) = Name::of(payload) else { return Ruling::Pass { readable: ALL } };
+        let Some(name) = Name::of(payload) else { return Ruling::PASS };
         if self.is_locked() {
             return locked(name, payload);
         }
         match needs(name, payload) {
-            Need::Nothing => Ruling::Pass { readable: ALL },
+            Need::Nothing => Ruling::PASS,
             Need::Read(region) => self.read(region),
-            Need::Look(region) => self.look(region),
+            Need::Look(region) => self.whole(region, |rights| rights != Rights::None),
             Need::Write(_, what) if !self.may_write() => Ruling::Deny(Denied::ReadOnly(what)),
-            Need::Write(region, _) => self.write(region),
-            Need::Reset if self.may_write() => Ruling::Pass { readable: ALL },
+            Need::Write(region, _) => self.whole(region, |rights| rights == Rights::All),
+            Need::Reset if self.may_write() => Ruling::PASS,
             Need::Reset if name == Name::Kill => Ruling::Dismiss,
             Need::Reset => Ruling::Deny(Denied::ReadOnly("a reset")),
-            Need::Command if self.may_write() || !line_changes(payload, changes) => {
-                Ruling::Pass { readable: ALL }
-            }
+            Need::Command if self.may_write() || !line_changes(payload, changes) => Ruling::PASS,
             Need::Command => Ruling::Deny(Denied::ReadOnly("what this command does")),
         }
     }
 
     /// What is readable in front of the first range that is not can be read.
     fn read(&self, region: Option<Region>) -> Ruling {
-        let Some(region) = region else { return Ruling::Pass { readable: usize::MAX } };
+        let Some(region) = region else { return Ruling::PASS };
         match self.first_without(&region, |rights| rights != Rights::None) {
-            None => Ruling::Pass { readable: usize::MAX },
+            None => Ruling::PASS,
             Some((0, range)) => deny(region.address(), range),
             Some((readable, _)) => Ruling::Pass { readable },
         }
     }
 
-    fn look(&self, region: Option<Region>) -> Ruling {
-        self.whole(region, |rights| rights != Rights::None)
-    }
-
-    fn write(&self, region: Option<Region>) -> Ruling {
-        self.whole(region, |rights| rights == Rights::All)
-    }
-
+    /// All of it, or nothing.
     fn whole(&self, region: Option<Region>, allows: impl Fn(Rights) -> bool) -> Ruling {
         match region.and_then(|region| Some((region, self.first_without(&region, allows)?))) {
-            None => Ruling::Pass { readable: usize::MAX },
+            None => Ruling::PASS,
             Some((region, (offset, range))) => deny(region.address() + offset, range),
         }
     }

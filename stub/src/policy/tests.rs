@@ -36,7 +36,7 @@ fn ruling(gate: &Gate, payload: &str) -> Ruling {
     gate.rule(payload.as_bytes(), |name| name == "reset")
 }
 
-const PASS: Ruling = Ruling::Pass { readable: usize::MAX };
+const PASS: Ruling = Ruling::PASS;
 
 fn monitor(line: &str) -> std::string::String {
     let digits = line.bytes().map(|byte| std::format!("{byte:02x}"));

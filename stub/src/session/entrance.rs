@@ -47,13 +47,12 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         if gate.patience(now) == Patience::Exhausted {
             return Err(self.dismiss(arbiter, machine));
         }
-        // What is not well formed is answered as such, and has no effect.
-        let refused = Checked::Answer(Reply::Error(Errno::Invalid));
-        if packet::check(payload, limits) == refused {
-            return Ok(usize::MAX);
-        }
+        let is_malformed =
+            || packet::check(payload, limits) == Checked::Answer(Reply::Error(Errno::Invalid));
         match gate.rule(payload, |name| monitor::changes(name, firmware.commands)) {
             Ruling::Pass { readable } => return Ok(readable),
+            // It is answered as such by the fence, and has no effect.
+            _ if is_malformed() => return Ok(usize::MAX),
             Ruling::Zeros(register) => self.answer_digits::<M>(b'0', register),
             Ruling::Unlock(word) => {
                 let unlocked = gate.unlock(&word, now);

@@ -65,12 +65,19 @@ impl<const CPUS: usize> BenchOf<CPUS> {
     /// A packet to the stopped target, and the payloads that it is answered with.
     pub fn send(&mut self, payload: &str) -> Vec<String> {
         for byte in frame(payload.as_bytes()) {
-            self.next = Some(self.session.receive(&mut self.arbiter, &mut self.machine, byte));
+            self.receive(byte);
         }
         self.drain()
     }
 
-    /// The same, for a packet with one reply.
+    /// A byte that arrives while the target is stopped, and what comes of it.
+    pub fn receive(&mut self, byte: u8) -> Next {
+        let next = self.session.receive(&mut self.arbiter, &mut self.machine, byte);
+        self.next = Some(next);
+        next
+    }
+
+    /// [`send`](Self::send), for a packet with one reply.
     pub fn ask(&mut self, payload: &str) -> String {
         let replies = self.send(payload);
         assert_eq!(replies.len(), 1, "{payload} was answered by {replies:?}");
@@ -86,8 +93,7 @@ impl<const CPUS: usize> BenchOf<CPUS> {
 
     /// `monitor` with what it printed.
     pub fn monitor(&mut self, line: &str) -> String {
-        let hex: String = line.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let replies = self.send(&format!("qRcmd,{hex}"));
+        let replies = self.send(&format!("qRcmd,{}", hex(line.as_bytes())));
         assert_eq!(replies.last().map(String::as_str), Some("OK"));
         replies.iter().filter_map(|reply| reply.strip_prefix('O')).map(console).collect()
     }
@@ -264,6 +270,11 @@ pub fn whole_frame(raw: &[u8]) -> Option<String> {
         }
     }
     Some(payload)
+}
+
+/// Two digits for each byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What an `O` packet prints.

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use tetrarch::link::frame;
 use tetrarch::session::Next;
 
-use crate::bench::{BASE, Bench, CPU, STEP, whole_frame};
+use crate::bench::{BASE, Bench, CPU, STEP, hex, whole_frame};
 use crate::machine::PATIENCE;
 
 /// What goes over the line is lost or not as the bits of a pattern say; after so many nothing is.
@@ -68,10 +68,7 @@ impl Line {
 
     /// The stub hears a byte. A step is over at once.
     fn hear(&mut self, byte: u8) {
-        let Bench { session, arbiter, machine, .. } = &mut self.bench;
-        let next = session.receive(arbiter, machine, byte);
-        self.bench.next = Some(next);
-        if matches!(next, Next::Run(_)) {
+        if matches!(self.bench.receive(byte), Next::Run(_)) {
             self.bench.let_go();
             self.steps += 1;
             *self.bench.rip(CPU) += 1;
@@ -164,9 +161,7 @@ impl Line {
             match self.send("p10").and_then(|()| self.reply()) {
                 Ok(reply) => {
                     let rip = BASE + told + 1;
-                    let expected: String =
-                        rip.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-                    assert_eq!(reply, expected);
+                    assert_eq!(reply, hex(&rip.to_le_bytes()));
                 }
                 Err(gave_up) => return (told + 1, Err(gave_up)),
             }

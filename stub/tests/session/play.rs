@@ -146,10 +146,7 @@ impl Play {
         }
         self.heard.push(byte);
         if self.is_staying() {
-            let BenchOf { session, arbiter, machine, .. } = &mut self.bench;
-            let next = session.receive(arbiter, machine, byte);
-            self.bench.next = Some(next);
-            if matches!(next, Next::Run(_)) {
+            if matches!(self.bench.receive(byte), Next::Run(_)) {
                 self.was_told_to_go_on();
                 self.bench.let_go();
             }

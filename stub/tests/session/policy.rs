@@ -28,6 +28,14 @@ fn attached(policy: Policy) -> Bench {
     bench
 }
 
+/// Each of these is answered by this error, and the target stays where it is.
+fn denies(bench: &mut Bench, packets: &[String], error: &str) {
+    for packet in packets {
+        assert_eq!(bench.ask(packet), error, "{packet}");
+        assert_eq!(bench.next, Some(Next::Stay), "{packet}");
+    }
+}
+
 #[test]
 fn a_locked_machine_shows_zeros_and_lets_nobody_in_but_by_the_word() {
     let mut bench = attached(LOCKED);
@@ -44,10 +52,7 @@ fn a_locked_machine_shows_zeros_and_lets_nobody_in_but_by_the_word() {
         "c".into(),
         "R00".into(),
     ];
-    for packet in denied {
-        assert_eq!(bench.ask(&packet), "E7e", "{packet}");
-        assert_eq!(bench.next, Some(Next::Stay), "{packet}");
-    }
+    denies(&mut bench, &denied, "E7e");
     assert_eq!(bench.machine.bytes, memory);
     assert_eq!(bench.monitor("why"), "the debugger is locked: monitor unlock WORD\n");
     assert_eq!(bench.monitor("unlock me"), "still locked: that is not the word\n");
@@ -127,10 +132,7 @@ fn who_may_look_only_can_stop_watch_and_go_on_and_changes_nothing() {
         "vKill;1".into(),
         "qRcmd,7265736574".into(),
     ];
-    for packet in denied {
-        assert_eq!(bench.ask(&packet), "E1e", "{packet}");
-        assert_eq!(bench.next, Some(Next::Stay), "{packet}");
-    }
+    denies(&mut bench, &denied, "E1e");
     let why = bench.monitor("why");
     assert!(why.starts_with("refused: the firmware lets the debugger look only"), "{why}");
     assert!(!bench.resume("vCont;c").is_empty(), "the watchpoint is armed");

@@ -2,7 +2,7 @@
 
 use arbitrary::Arbitrary;
 
-use crate::bench::WRITABLE;
+use crate::bench::{WRITABLE, hex};
 use crate::machine::BASE;
 
 /// One thing after the other.
@@ -193,10 +193,6 @@ impl Fixed {
             Self::Reset => "R00".into(),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn escaped(bytes: &[u8]) -> Vec<u8> {

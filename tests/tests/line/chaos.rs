@@ -57,7 +57,7 @@ fn seed() -> Result<u64> {
 fn only_guards_are_there(gdb: &mut Gdb) -> Result<()> {
     let owners = table(gdb)?.map(|row| row.map(|row| row.owners));
     let guards = ["null-guard", "config-guard"].map(|guard| Some(guard.to_owned()));
-    let [first, second, ..] = guards;
+    let [first, second] = guards;
     same("owners", owners, [first, second, None, None])
 }
 

@@ -88,8 +88,7 @@ impl Model {
             }
             self.pass(cpu, self.now);
         }
-        let before = self.cpus.each_ref().map(|cpu| cpu.task);
-        let before = [0, 1].map(|index| self.wanted(CPU_IDS[index], before[index]));
+        let before = CPU_IDS.map(|cpu| self.wanted(cpu, self.cpus[cpu.index()].task));
         match step {
             Step::Claim(request) => self.claim(*request),
             Step::Modify(index, request, part) => self.modify(*index, request, *part),
