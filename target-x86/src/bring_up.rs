@@ -134,6 +134,7 @@ unsafe fn settle<const CLAIMS: usize, const TASKS: usize, const CPUS: usize>(
     let setup = Setup {
         form,
         gates,
+        image_idt: image.idt,
         end_of_interrupt: config.serial_interrupt.map(|interrupt| interrupt.end_of_interrupt),
         reset: config.reset,
         clock: config.clock,

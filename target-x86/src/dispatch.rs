@@ -21,6 +21,8 @@ use crate::debug_regs::{self, Registers};
 use crate::directory;
 use crate::entry;
 use crate::frame::{Frame, flag, vector};
+use crate::interrupts;
+use crate::memory::Linear;
 use crate::panic::{self, Text};
 
 /// The stub in place, whatever its capacity is.
@@ -112,6 +114,7 @@ pub(crate) fn enter_for_panic(text: Text) -> Result<(), Unavailable> {
 pub(crate) fn from_entry(frame: &mut Frame, live: Dr7, memory: &'static CpuMemory) -> Dr7 {
     let interrupted = Interrupted::by(frame, memory);
     let result = dispatch(frame, live, memory, interrupted, Caller::Gate);
+    interrupts::prepare_way_out(frame, &mut Linear);
     if !memory.working_stack_is_intact() {
         panic::stack_overflow()
     }

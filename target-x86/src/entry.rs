@@ -27,7 +27,7 @@
 //!
 //! ```text
 //!  vector ▸ push registers ▸ plain flags ▸ move frame ▸ FXSAVE ▸ DR7 off ▸ tetrarch_exception
-//!                        IRETQ ◂ load registers ◂ NMI marked? ◂ DR7 on ◂ FXRSTOR ◂┘
+//!             IRETQ (or RETF) ◂ load registers ◂ NMI marked? ◂ DR7 on ◂ FXRSTOR ◂┘
 //! ```
 //!
 //! *Plain flags*: IF off (a trap gate leaves it on), DF off as compiled code expects, AC off
@@ -40,7 +40,10 @@
 //! (see [`own_code`]).
 //!
 //! *NMI*: an `iretq` of an exception that nested in an NMI handler lets further NMIs in early.
-//! In the handler they nest like everything else, and leave a note there.
+//! In the handler they nest like everything else, and leave a note there. One that is none of the
+//! stub's goes on to the image's handler, and by a far return: an IRETQ would let the next one in
+//! before that handler has returned, and on an interrupt stack it would overwrite the first one's
+//! frame ([`interrupts`](crate::interrupts)).
 //!
 //! *A CPU that was not started* has no stack to work on: it lets an NMI go and halts otherwise.
 
@@ -58,14 +61,22 @@ use crate::frame::{FPU_SAVED, Frame, flag, vector};
 use crate::own_code;
 
 use layout::{
-    ARMED, EMULATION, ENTRY_SIZE, INSTRUCTION_POINTER, RED_ZONE, STACK_POINTER, TASK_SWITCHED,
-    VECTOR, WITH_ERROR_CODE, WORDS_SIZE, WRITE_PROTECT,
+    ARMED, EMULATION, ENTRY_SIZE, ERROR, INSTRUCTION_POINTER, RED_ZONE, RFLAGS, STACK_POINTER,
+    TASK_SWITCHED, VECTOR, WITH_ERROR_CODE, WORDS_SIZE, WRITE_PROTECT,
 };
 pub(crate) use section::{is_ours, section, way_in};
 pub use section::{serial_entry, vector_entry};
 
 global_asm!(
     r#"
+    .macro tetrarch_load
+        .set tetrarch_offset, 0
+        .irp register, r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax
+        mov \register, [rsp + tetrarch_offset]
+        .set tetrarch_offset, tetrarch_offset + 8
+        .endr
+    .endm
+
     .pushsection .text.tetrarch_entry, "ax"
     .balign {entry_size}
     .global tetrarch_entry_start
@@ -86,21 +97,9 @@ global_asm!(
         push 0
         push {serial}
 
-    2:  push rax
-        push rbx
-        push rcx
-        push rdx
-        push rsi
-        push rdi
-        push rbp
-        push r8
-        push r9
-        push r10
-        push r11
-        push r12
-        push r13
-        push r14
-        push r15
+    2:  .irp register, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
+        push \register
+        .endr
         push {flags}
         popfq
 
@@ -129,6 +128,12 @@ global_asm!(
         lea rbx, [rip + 21f]
         cmp rax, rbx
         je 18f
+        lea rbx, [rip + 27f]
+        cmp rax, rbx
+        je 11f
+        lea rbx, [rip + 28f]
+        cmp rax, rbx
+        je 24f
         lea rbx, [rip + 19f]
         cmp rax, rbx
         jae 17f
@@ -142,6 +147,16 @@ global_asm!(
         mov ecx, 5
         rep movsq
         mov rcx, r13
+        jmp 15f
+    11: mov rsi, [rsp + {stack_pointer}]        # at the end of the other way out: likewise
+        mov rdi, [rsi]
+        mov [rsp + {rflags}], rdi
+        add qword ptr [rsp + {stack_pointer}], 8
+    24: mov rsi, [rsp + {stack_pointer}]
+        lea rdi, [rsp + {instruction_pointer}]
+        movsq
+        movsq
+        mov [rsp + {stack_pointer}], rsi
 
     15: cmp qword ptr [rsp + {vector}], {breakpoint}
         jne 14f
@@ -252,23 +267,16 @@ global_asm!(
         mov qword ptr [rsp + {vector}], {nmi}   # one came before: it is served as if it came now
         mov rcx, r13
         jmp 15b
-    25: mov r15, [rsp]
-        mov r14, [rsp + 8]
-        mov r13, [rsp + 16]
-        mov r12, [rsp + 24]
-        mov r11, [rsp + 32]
-        mov r10, [rsp + 40]
-        mov r9, [rsp + 48]
-        mov r8, [rsp + 56]
-        mov rbp, [rsp + 64]
-        mov rdi, [rsp + 72]
-        mov rsi, [rsp + 80]
-        mov rdx, [rsp + 88]
-        mov rcx, [rsp + 96]
-        mov rbx, [rsp + 104]
-        mov rax, [rsp + 112]
+    25: cmp qword ptr [rsp + {vector}], {image_nmi}
+        je 26f
+        tetrarch_load
         lea rsp, [rsp + {instruction_pointer}]
     21: iretq
+
+    26: tetrarch_load
+        mov rsp, [rsp + {error}]        # flags, RIP and CS, below what the handler finds
+    27: popfq
+    28: retfq
 
     22: cmp qword ptr [rsp + {vector}], {nmi}   # a CPU that was not started
         je 25b
@@ -288,10 +296,13 @@ global_asm!(
     memories = sym MEMORIES,
     stack_size = const WORKING_STACK_SIZE,
     stack_pointer = const STACK_POINTER,
+    error = const ERROR,
     instruction_pointer = const INSTRUCTION_POINTER,
+    rflags = const RFLAGS,
     vector = const VECTOR,
     breakpoint = const vector::BREAKPOINT,
     nmi = const vector::NMI,
+    image_nmi = const vector::IMAGE_NMI,
     nmi_noted = const NMI_NOTED,
     called = const CALLED,
     patches = sym own_code::PATCHES,

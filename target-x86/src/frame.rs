@@ -37,6 +37,8 @@ pub mod vector {
     pub const PAGE: u64 = 14;
     /// Stands for the serial port's interrupt, whatever its vector is.
     pub const SERIAL: u64 = 0x100;
+    /// Stands for an NMI that goes on to the handler that the image has for it.
+    pub(crate) const IMAGE_NMI: u64 = 0x101;
     /// How many vectors are exceptions.
     pub const COUNT: usize = 32;
 }

@@ -2,13 +2,21 @@
 //!
 //! An NMI is a leader's call, or it is none of the stub's and goes to whom it would have reached
 //! without the stub.
+//!
+//! **With further NMIs kept off.** The processor lets none in from an NMI to the next IRETQ, which
+//! is to be the image's handler's: a second one would overwrite the frame of the first on an
+//! interrupt stack. So the way there is a far return. What stays open: an NMI that has come while
+//! the stub was at work was left by an IRETQ at once, and waited; and where a fault or a step came
+//! in between, the last IRETQ was that one's. Two that arrive before the handler's first instruction
+//! are one, as they are for the processor.
 
+use tetrarch::machine::Memory;
 use tetrarch::session::Overheard;
 
 use crate::course::{Course, News};
 use crate::dispatch::{Caller, Installed};
 use crate::exception::Visit;
-use crate::frame::vector;
+use crate::frame::{Frame, flag, vector};
 use crate::local::{Mine, Tables};
 use crate::memory::Linear;
 use crate::step::{self, Delivery, Event, Origin, System};
@@ -73,11 +81,44 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
     /// installed, as if it had come there at once. False if it had none.
     pub fn goes_to_the_image(&mut self, mine: &Mine<'v, CLAIMS, TASKS>) -> bool {
         let Some(Tables { image: Some(image), .. }) = mine.tables else { return false };
-        let event = Event { vector: vector::NMI as u8, error: None, origin: Origin::Interrupt };
         let system = System { idt: image, ..mine.system() };
+        let event = Event { vector: vector::NMI as u8, error: None, origin: Origin::Interrupt };
+        if step::handler(&mut Linear, &system, event) == Some(self.frame.rip) {
+            return true;
+        }
         match step::deliver(self.frame, &mut Linear, &system, event) {
-            Delivery::Handler => true,
+            Delivery::Handler => {
+                if self.caller == Caller::Gate {
+                    self.frame.vector = vector::IMAGE_NMI;
+                }
+                true
+            }
             Delivery::Own(_) | Delivery::Impossible(_) => false,
         }
+    }
+}
+
+/// On the way out, with DR7 still off: whether by an IRETQ, as ever, or to the image's NMI handler
+/// by a far return, for which the entry finds everything in place.
+pub(crate) fn prepare_way_out(frame: &mut Frame, memory: &mut impl Memory) {
+    /// A far return loads none of them, or is interrupted between two instructions of its own.
+    const BY_IRETQ_ALONE: u64 = flag::TRAP | flag::INTERRUPT | flag::RESUME | flag::NESTED;
+    if frame.vector != vector::IMAGE_NMI {
+        return;
+    }
+    let words = [frame.rflags, frame.rip, frame.cs];
+    let mut bytes = [0; 24];
+    for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    let below = frame.rsp.wrapping_sub(bytes.len() as u64);
+    let is_in_ring_0 = frame.cs & 3 == 0;
+    if is_in_ring_0
+        && frame.rflags & BY_IRETQ_ALONE == 0
+        && memory.write(below as usize, &bytes) == bytes.len()
+    {
+        frame.error = below;
+    } else {
+        frame.vector = vector::NMI;
     }
 }

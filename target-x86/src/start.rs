@@ -212,8 +212,8 @@ fn prepare(setup: &Setup, memory: &'static CpuMemory) -> Result<Tables, StartCpu
         Form::Hook => image.interrupt_stacks_if_any(memory),
     };
     let gates = Gates { stacks, ..setup.gates };
-    // After a reset it may have been given the stub's IDT at once.
-    let idt = image.idt.filter(|idt| *idt != gates::normal_idt());
+    // It may have been given the stub's IDT at once, as a copy of what the first CPU had loaded.
+    let idt = image.idt.filter(|idt| *idt != gates::normal_idt()).or(setup.image_idt);
     Ok(Tables { gates, working: memory.fill_working_idt(gates), image: idt })
 }
 

@@ -54,7 +54,7 @@ use tetrarch::machine::Memory;
 use crate::frame::{Frame, flag, vector};
 use crate::tables::DescriptorTable;
 use decode::{Instruction, Kind, LONGEST, Mode};
-pub use deliver::{Delivery, Event, Origin, deliver};
+pub use deliver::{Delivery, Event, Origin, deliver, handler};
 use emulate::Emulation;
 use segment::Descriptor;
 pub use system::System;

@@ -21,6 +21,7 @@ use crate::gates::Gates;
 use crate::local::Local;
 use crate::pending;
 use crate::state::State;
+use crate::tables::DescriptorTable;
 
 /// A GDB stub and an arbiter for up to `CPUS` CPUs, with room for `CLAIMS` claims, some of which
 /// may belong to one of up to `TASKS` tasks. Make it a static.
@@ -47,6 +48,8 @@ pub(crate) struct Setup {
     pub form: Form,
     /// How the gates of the CPU look that installed the stub.
     pub gates: Gates,
+    /// The IDT that the CPU which installed the stub had before.
+    pub image_idt: Option<DescriptorTable>,
     pub end_of_interrupt: Option<fn()>,
     pub reset: fn() -> !,
     /// What time it is, for claims that take turns.

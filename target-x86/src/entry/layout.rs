@@ -13,7 +13,9 @@ pub const WITH_ERROR_CODE: u32 = 1 << 8 | 0b1_1111 << 10 | 1 << 17 | 1 << 21 | 1
 pub const WORDS_SIZE: usize = Frame::WORDS * 8;
 /// Where in them some are.
 pub const VECTOR: usize = offset_of!(Frame, vector) - offset_of!(Frame, r15);
+pub const ERROR: usize = offset_of!(Frame, error) - offset_of!(Frame, r15);
 pub const INSTRUCTION_POINTER: usize = offset_of!(Frame, rip) - offset_of!(Frame, r15);
+pub const RFLAGS: usize = offset_of!(Frame, rflags) - offset_of!(Frame, r15);
 pub const STACK_POINTER: usize = offset_of!(Frame, rsp) - offset_of!(Frame, r15);
 /// Code that keeps data below its stack pointer keeps at most this much there.
 pub const RED_ZONE: usize = 128;

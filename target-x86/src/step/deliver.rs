@@ -129,6 +129,11 @@ pub fn deliver(
     delivered.unwrap_or(Delivery::Impossible(event))
 }
 
+/// The address of the handler that the firmware's IDT names for `event`, if there is one.
+pub fn handler(memory: &mut impl Memory, system: &System, event: Event) -> Option<u64> {
+    gate(memory, system, event, 0).ok().map(Gate::offset)
+}
+
 fn attempt(
     frame: &mut Frame,
     memory: &mut impl Memory,

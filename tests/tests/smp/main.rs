@@ -5,6 +5,7 @@ mod coming;
 mod costs;
 mod deaf;
 mod hits;
+mod nmis;
 mod stopping;
 mod support;
 mod threads;

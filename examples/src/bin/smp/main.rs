@@ -10,6 +10,7 @@
 //! | `work.rs` | what a CPU does in its loop |
 //! | `tasks.rs` | two tasks, each with a guard of its own, that whichever CPU is free carries on |
 //! | `orders.rs` | what a CPU can be ordered from gdb, and how to be truly stuck |
+//! | `nmi.rs` | an NMI handler that the image had before the stub |
 //! | `churn.rs` | two CPUs that claim and release, again and again |
 //! | `tally.rs` | what was counted, compared |
 //!
@@ -23,6 +24,7 @@
 //! | `rounds=N` | CPUs 0 and 1 claim and release N times, and nobody does much else |
 //! | `turns=N` | ends when each CPU has counted to N: with success, if no hit was lost or stray |
 //! | `patience=N` | how many ticks of the TSC are waited for a CPU |
+//! | `own-nmi` | has a handler of its own for NMIs that are not the stub's |
 //! | `x2apic` | switches to x2APIC mode, if there is one |
 //!
 //! Under gdb: `info threads`, `monitor cpus`, `thread apply all bt`, `watch smp::work::shared`,
@@ -30,13 +32,15 @@
 //! five times, `set variable smp::work::end = 1` ends it all, and `set variable smp::orders::orders[2] = 1` has CPU 2 write the word
 //! that its guard is for, 2: through a null pointer, 3: spin with interrupts off, 4: do not
 //! respond, until it is 0 again; 5: sleep; 6: go offline;
-//! 7: switch the null guard off and on, until it is 0 again.
+//! 7: switch the null guard off and on, until it is 0 again; 8: send itself ten NMIs in a row
+//! (with `own-nmi`).
 #![no_std]
 #![no_main]
 #![allow(non_upper_case_globals, reason = "gdb users type these names")]
 
 mod churn;
 mod guards;
+mod nmi;
 mod orders;
 mod tally;
 mod tasks;
@@ -73,6 +77,7 @@ fn image_main(arguments: Arguments) {
     }
     // Nobody else logs while this CPU does: a line that finds another CPU at it is dropped.
     log::mute();
+    nmi::start(&arguments);
     guards::start(rounds == 0, arguments.number("patience"));
     for cpu in 1..online {
         assert!(processors::start(cpu, second_main), "a CPU does not start");

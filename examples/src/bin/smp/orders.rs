@@ -13,6 +13,7 @@ use tetrarch::arbiter::CpuId;
 
 use crate::CPUS;
 use crate::guards::{self, STUB};
+use crate::nmi;
 
 /// Set from gdb, for each CPU; 0 for nothing.
 #[unsafe(no_mangle)]
@@ -25,6 +26,7 @@ const DO_NOT_RESPOND: usize = 4;
 const SLEEP: usize = 5;
 const GO_OFFLINE: usize = 6;
 const CHANGE_CLAIMS: usize = 7;
+const SEND_ITSELF_NMIS: usize = 8;
 
 /// What each CPU is doing.
 static ACTIVITIES: [AtomicU8; CPUS] = [const { AtomicU8::new(0) }; CPUS];
@@ -105,6 +107,10 @@ pub fn obey(cpu: usize) {
                 guards::switch_null_guard_off_and_on();
             }
             say(cpu, COUNTING);
+        }
+        SEND_ITSELF_NMIS => {
+            nmi::provoke(cpu);
+            done(cpu);
         }
         _ => {}
     }

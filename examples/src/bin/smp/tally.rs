@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::guards::{RECORDS, STRAYS};
 use crate::tasks::{BEATS, TASKS};
-use crate::{churn, work};
+use crate::{churn, nmi, work};
 
 fn value(count: &AtomicU64) -> u64 {
     count.load(Ordering::Relaxed)
@@ -40,5 +40,6 @@ fn write(out: &mut dyn Write) -> fmt::Result {
     for (cpu, rounds) in churn::churned.iter().enumerate() {
         writeln!(out, "churned-{cpu} {}", value(rounds))?;
     }
+    writeln!(out, "nmis {}\nnmi-depth {}", value(&nmi::HANDLED), value(&nmi::DEEPEST))?;
     writeln!(out, "wrong {}\nstrays {}", value(&churn::WRONG), value(&STRAYS))
 }
