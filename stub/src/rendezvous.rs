@@ -41,6 +41,7 @@ use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::arbiter::CpuId;
 
+mod order;
 // Under loom nothing runs outside of a model of its own; its tests are in `tests/rendezvous`.
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -95,6 +96,7 @@ pub struct Rendezvous<const CPUS: usize> {
     /// The number of the CPU that leads plus one, or 0.
     leader: AtomicU32,
     places: [Place; CPUS],
+    order: order::Order<CPUS>,
 }
 
 impl<const CPUS: usize> Default for Rendezvous<CPUS> {
@@ -109,14 +111,15 @@ impl<const CPUS: usize> Rendezvous<CPUS> {
     pub const fn new() -> Self {
         let places =
             [const { Place { standing: AtomicU32::new(0), called: AtomicBool::new(false) } }; CPUS];
-        Self { leader: AtomicU32::new(0), places }
+        Self { leader: AtomicU32::new(0), places, order: order::Order::new() }
     }
 
     /// All CPUs are offline, and nobody leads.
     #[cfg(loom)]
     pub fn new() -> Self {
         let offline = |_| Place { standing: AtomicU32::new(0), called: AtomicBool::new(false) };
-        Self { leader: AtomicU32::new(0), places: core::array::from_fn(offline) }
+        let places = core::array::from_fn(offline);
+        Self { leader: AtomicU32::new(0), places, order: order::Order::new() }
     }
 
     fn place(&self, cpu: CpuId) -> Option<&Place> {

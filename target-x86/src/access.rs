@@ -44,19 +44,10 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
     ) -> Result<R, ClaimError> {
         cpus::without_interrupts(|| {
             let (cpu, local) = self.here().ok_or(ClaimError::NotInstalled)?;
-            let mut lead = loop {
-                let mine = local.enter()?;
-                if !self.rules() || !Self::is_started(&mine) {
-                    return Err(ClaimError::NotInstalled);
-                }
-                match self.lead(cpu, mine) {
-                    Ok(lead) => break lead,
-                    Err(mine) => {
-                        drop(mine);
-                        self.enter(local, pending::Request::Wait);
-                    }
-                }
-            };
+            self.world.ask(cpu);
+            let lead = self.lead_in_turn(cpu, local);
+            self.world.answered(cpu);
+            let mut lead = lead?;
             let result = work(&mut lead);
             drop(lead.end());
             if local.pending.has_notes() {
@@ -64,6 +55,44 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             }
             Ok(result)
         })
+    }
+
+    #[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
+    fn lead_in_turn<'s>(
+        &'s self,
+        cpu: CpuId,
+        local: &'s Local<CLAIMS, TASKS>,
+    ) -> Result<Lead<'s, CLAIMS, TASKS, CPUS>, ClaimError> {
+        loop {
+            self.let_others_precede(cpu);
+            let mine = local.enter()?;
+            if !self.rules() || !Self::is_started(&mine) {
+                return Err(ClaimError::NotInstalled);
+            }
+            match self.lead(cpu, mine) {
+                Ok(lead) => return Ok(lead),
+                Err(mine) => {
+                    drop(mine);
+                    self.enter(local, pending::Request::Wait);
+                }
+            }
+        }
+    }
+
+    /// Waits while it is another CPU's turn to lead; for each not longer than the firmware has
+    /// allowed. A leader's call interrupts this.
+    fn let_others_precede(&self, cpu: CpuId) {
+        let patience = self.setup().map_or(0, |setup| setup.patience);
+        let mut waiting_for = None;
+        let mut start = cpus::time_stamp();
+        while let Some(other) = self.world.precedes(cpu) {
+            if waiting_for.replace(other) != Some(other) {
+                start = cpus::time_stamp();
+            } else if cpus::time_stamp().wrapping_sub(start) > patience {
+                self.world.pass_over(other);
+            }
+            core::hint::spin_loop();
+        }
     }
 
     fn is_started(mine: &Mine<'_, CLAIMS, TASKS>) -> bool {

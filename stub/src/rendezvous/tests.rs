@@ -160,3 +160,35 @@ fn who_goes_offline_while_it_waits_does_not_wait_any_more() {
     assert_eq!(meeting.standing(SECOND), Standing::Offline);
     assert!(!meeting.collect(SECOND));
 }
+
+#[test]
+fn who_has_led_lets_the_others_precede_it_in_their_order() {
+    const CPUS: [CpuId; 4] = [CpuId(0), CpuId(1), CpuId(2), CpuId(3)];
+    let meeting = Rendezvous::<4>::new();
+    for cpu in CPUS {
+        meeting.start(cpu);
+    }
+    let preceding = || CPUS.map(|cpu| meeting.precedes(cpu).map(|other| other.0));
+    assert_eq!(preceding(), [None; 4]);
+    for cpu in CPUS {
+        meeting.ask(cpu);
+    }
+    meeting.answered(CpuId(1));
+    assert_eq!(preceding(), [Some(2), Some(2), None, Some(2)]);
+    meeting.ask(CpuId(1));
+    meeting.answered(CpuId(2));
+    assert_eq!(preceding(), [Some(3), Some(3), Some(3), None]);
+    meeting.answered(CpuId(3));
+    assert_eq!(preceding(), [None, Some(0), Some(0), Some(0)]);
+    // Waited for in vain, gone, and held.
+    meeting.pass_over(CpuId(0));
+    assert_eq!(preceding(), [None, None, Some(1), Some(1)]);
+    meeting.park(CpuId(1));
+    assert_eq!(preceding(), [None, None, Some(1), Some(1)]);
+    assert!(meeting.collect(CpuId(1)));
+    assert_eq!(preceding(), [None; 4]);
+    meeting.let_go(CpuId(1));
+    assert_eq!(preceding(), [None, None, Some(1), Some(1)]);
+    meeting.stop(CpuId(1));
+    assert_eq!(preceding(), [None; 4]);
+}

@@ -17,7 +17,7 @@ mod world;
 use tetrarch::arbiter::CpuId;
 use tetrarch::rendezvous::Turn;
 
-use world::{Outcome, SECOND, World, all_run, explore};
+use world::{FIRST, Outcome, SECOND, World, all_run, explore};
 
 /// A CPU that works without a lock sees a change entirely or not at all, and only when it has
 /// waited.
@@ -133,4 +133,38 @@ fn who_leaves_is_not_collected_as_well() {
     );
     let all = [([false, false, false], 10), ([false, true, true], 11), ([true, true, false], 11)];
     assert_eq!(outcomes, all.map(|(told, own)| Outcome { told, own: [0, own, 0], shared: 0 }));
+}
+
+/// Who has led, and wants to again, lets another precede it that has asked meanwhile.
+#[test]
+fn who_leads_without_pause_does_not_keep_another_from_leading() {
+    fn begin(world: &World<2>) {
+        assert!(world.meeting.lead(FIRST));
+        world.meeting.ask(SECOND);
+    }
+    fn finish(world: &World<2>, cpu: CpuId) -> u32 {
+        let before = world.shared.read();
+        world.shared.add(1);
+        world.meeting.finish(cpu);
+        before
+    }
+    let outcomes = explore(
+        3,
+        begin,
+        [
+            |world, cpu| {
+                world.meeting.answered(cpu);
+                let first = finish(world, cpu);
+                world.meeting.ask(cpu);
+                world.lead_in_turn(cpu);
+                vec![first, finish(world, cpu)]
+            },
+            |world, cpu| {
+                world.lead_in_turn(cpu);
+                vec![finish(world, cpu)]
+            },
+        ],
+    );
+    let told = [vec![0, 2], vec![1]];
+    assert_eq!(outcomes, [Outcome { told, own: [0, 0], shared: 3 }]);
 }

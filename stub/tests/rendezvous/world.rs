@@ -83,6 +83,21 @@ impl<const CPUS: usize> World<CPUS> {
         }
     }
 
+    /// Leads when it is its turn, for one that has asked.
+    pub fn lead_in_turn(&self, cpu: CpuId) {
+        loop {
+            while self.meeting.precedes(cpu).is_some() {
+                yield_now();
+            }
+            if self.meeting.lead(cpu) {
+                break;
+            }
+            self.meeting.park(cpu);
+            assert_ne!(self.wait(cpu), Turn::Lead);
+        }
+        self.meeting.answered(cpu);
+    }
+
     /// Calls `cpu` and looks so many times whether it has come. If it has, changes what is its
     /// own, and lets it go.
     pub fn change(&self, cpu: CpuId, looks: usize) -> bool {
