@@ -60,6 +60,8 @@ pub struct Limits {
     pub readable: usize,
     /// The size of each register in bytes, in the order of the target description.
     pub register_sizes: &'static [u8],
+    /// How many bytes `G` carries.
+    pub block: usize,
 }
 
 /// What is to be done with a packet.
@@ -257,7 +259,7 @@ fn decide<'a>(
         Name::ReadRegisters | Name::VContActions | Name::FirstThreads | Name::MoreThreads => {
             nothing_more(arguments)?
         }
-        Name::WriteRegisters => data::all_registers(arguments, limits)?,
+        Name::WriteRegisters => data::registers(arguments, limits)?,
         Name::ReadRegister => data::register_number(arguments, limits).map(|_| ())?,
         Name::WriteRegister => data::register_value(arguments, limits)?,
         Name::WriteMemory => data::write_memory(arguments, limits)?,

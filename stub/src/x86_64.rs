@@ -19,6 +19,9 @@
 //!    59–64   cr0 cr2 cr3 cr4 cr8 efer   8
 //! ```
 //!
+//! `g` and `G` carry the general registers and the selectors, 0–23; the rest is read and written one
+//! by one (see [`register_file`]).
+//!
 //! The order is written down three times because three things need it: the sizes here, the
 //! (de)serialising below, and `target.xml`. The tests compare them.
 
@@ -30,7 +33,7 @@ use core::num::NonZeroUsize;
 use gdbstub::arch::{Arch, RegId, Registers};
 use gdbstub_arch::x86::reg::X86_64CoreRegs;
 
-use crate::register_file::{self, RegisterFile};
+use crate::register_file::{self, RegisterFile, WrongRegister};
 
 /// What gdb is told about the registers: complete, without an include.
 pub const TARGET_DESCRIPTION: &str = include_str!("x86_64/target.xml");
@@ -113,8 +116,14 @@ const SIZES: [u8; REGISTERS] = {
     sizes
 };
 
-/// How many bytes they take together. A `g` reply has twice as many digits.
+/// How many of them `g` and `G` carry.
+const IN_BLOCK: usize = 24;
+
+/// How many bytes they take together.
 pub const LENGTH: usize = register_file::length(&SIZES);
+
+/// How many bytes are in the block of `g`. Its reply has twice as many digits.
+pub const BLOCK_LENGTH: usize = register_file::length(SIZES.split_at(IN_BLOCK).0);
 
 /// How many registers follow gdbstub_arch's.
 const SYSTEM: usize = 8;
@@ -137,19 +146,52 @@ impl Registers for X86_64Registers {
     }
 
     fn gdb_serialize(&self, mut write_byte: impl FnMut(Option<u8>)) {
+        let mut left = BLOCK_LENGTH;
+        self.serialize_all(|byte| {
+            if left > 0 {
+                left -= 1;
+                write_byte(byte);
+            }
+        });
+    }
+
+    /// Takes exactly as many bytes as `g` has, and leaves the other registers; in case of an error
+    /// nothing changes.
+    fn gdb_deserialize(&mut self, bytes: &[u8]) -> Result<(), ()> {
+        if bytes.len() != BLOCK_LENGTH {
+            return Err(());
+        }
+        let mut all = Self::ALL;
+        let mut position = 0;
+        self.serialize_all(|byte| {
+            if let Some(to) = all.get_mut(position) {
+                *to = bytes.get(position).copied().or(byte).unwrap_or(0);
+            }
+            position += 1;
+        });
+        self.deserialize_all(&all).map_err(|_| ())
+    }
+}
+
+impl RegisterFile for X86_64Registers {
+    const SIZES: &'static [u8] = &SIZES;
+    const IN_BLOCK: usize = IN_BLOCK;
+    type All = [u8; LENGTH];
+    const ALL: [u8; LENGTH] = [0; LENGTH];
+
+    fn serialize_all(&self, mut write_byte: impl FnMut(Option<u8>)) {
         self.core.gdb_serialize(&mut write_byte);
         for byte in self.system().iter().flat_map(|register| register.to_le_bytes()) {
             write_byte(Some(byte));
         }
     }
 
-    /// Takes exactly [`LENGTH`] bytes; in case of an error nothing changes.
-    fn gdb_deserialize(&mut self, bytes: &[u8]) -> Result<(), ()> {
-        let (core, system) = bytes.split_at_checked(CORE_LENGTH).ok_or(())?;
+    fn deserialize_all(&mut self, bytes: &[u8]) -> Result<(), WrongRegister> {
+        let (core, system) = bytes.split_at_checked(CORE_LENGTH).ok_or(WrongRegister::Size)?;
         if system.len() != LENGTH - CORE_LENGTH {
-            return Err(());
+            return Err(WrongRegister::Size);
         }
-        self.core.gdb_deserialize(core)?;
+        self.core.gdb_deserialize(core).map_err(|()| WrongRegister::Size)?;
         let (words, _) = system.as_chunks::<8>();
         let registers = [
             &mut self.fs_base,
@@ -166,12 +208,6 @@ impl Registers for X86_64Registers {
         }
         Ok(())
     }
-}
-
-impl RegisterFile for X86_64Registers {
-    const SIZES: &'static [u8] = &SIZES;
-    type Block = [u8; LENGTH];
-    const BLOCK: [u8; LENGTH] = [0; LENGTH];
 }
 
 /// The number of a register that exists, in the order of the target description.

@@ -32,6 +32,7 @@ mod line;
 pub mod log;
 pub mod mi;
 pub mod monitor;
+pub mod noise;
 pub mod poll;
 pub mod proxy;
 pub mod qemu;

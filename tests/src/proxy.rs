@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::Result;
@@ -22,7 +22,7 @@ pub enum Direction {
 /// Told of each byte; it adds what arrives instead.
 pub type Noise = Box<dyn FnMut(Direction, u8, &mut Vec<u8>) + Send>;
 
-/// The line, for one client. Dropping it ends it.
+/// The line, for one client after another. Dropping it ends it.
 pub struct Proxy {
     address: String,
     port: UnixStream,
@@ -42,15 +42,8 @@ impl Proxy {
         let path = directory.path().join("line");
         let listener = UnixListener::bind(&path)?;
         let port = UnixStream::connect(port)?;
-        let (from_port, to_port) = (port.try_clone()?, port.try_clone()?);
-        thread::spawn(move || -> Result<()> {
-            let (client, _) = listener.accept()?;
-            let noise = Arc::new(Mutex::new(noise));
-            let (to_client, shared) = (client.try_clone()?, noise.clone());
-            thread::spawn(move || pass_on(from_port, to_client, Direction::ToClient, &shared));
-            pass_on(client, to_port, Direction::ToStub, &noise);
-            Ok(())
-        });
+        let line = port.try_clone()?;
+        thread::spawn(move || serve(&listener, line, &Arc::new(Mutex::new(noise))));
         Ok(Self { address: path.display().to_string(), port, _directory: directory })
     }
 
@@ -68,17 +61,57 @@ impl Drop for Proxy {
     }
 }
 
-/// Passes bytes on until either side has ended, which is no error, and ends the other.
-fn pass_on(mut from: UnixStream, mut to: UnixStream, direction: Direction, noise: &Mutex<Noise>) {
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
-        let mut noise = noise.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut left = Vec::new();
-        buffer[..count].iter().for_each(|byte| noise(direction, *byte, &mut left));
-        drop(noise);
-        if to.write_all(&left).is_err() {
+/// Lets clients onto the line, each until it ends; what comes while there is none is lost.
+fn serve(listener: &UnixListener, mut port: UnixStream, noise: &Arc<Mutex<Noise>>) -> Result<()> {
+    let client = Arc::new(Mutex::new(None::<UnixStream>));
+    let (mut from_port, to_client, shared) = (port.try_clone()?, client.clone(), noise.clone());
+    thread::spawn(move || {
+        pass_on(&mut from_port, Direction::ToClient, &shared, |bytes| {
+            let client = &mut *lock(&to_client);
+            // One that has gone loses what comes for it.
+            let lost = client.as_mut().is_some_and(|client| client.write_all(bytes).is_err());
+            if lost {
+                *client = None;
+            }
+            true
+        });
+        if let Some(client) = &*lock(&to_client) {
+            let _ = client.shutdown(Shutdown::Both);
+        }
+    });
+    while let Ok((mut stream, _)) = listener.accept() {
+        *lock(&client) = Some(stream.try_clone()?);
+        let mut is_open = true;
+        pass_on(&mut stream, Direction::ToStub, noise, |bytes| {
+            is_open = port.write_all(bytes).is_ok();
+            is_open
+        });
+        if !is_open {
             break;
         }
     }
-    let _ = to.shutdown(Shutdown::Both);
+    Ok(())
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Passes bytes on until they end, or nobody wants them.
+fn pass_on(
+    from: &mut UnixStream,
+    direction: Direction,
+    noise: &Mutex<Noise>,
+    mut give: impl FnMut(&[u8]) -> bool,
+) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        let mut left = Vec::new();
+        let mut arrive = lock(noise);
+        buffer[..count].iter().for_each(|byte| arrive(direction, *byte, &mut left));
+        drop(arrive);
+        if !give(&left) {
+            break;
+        }
+    }
 }

@@ -49,9 +49,9 @@ pub(super) fn write_binary(arguments: &[u8], limits: &Limits) -> Result<(), Errn
     binary(data, region(place, limits)?)
 }
 
-/// `G digits`: all registers, no more and no less. Of more, gdbstub would ignore the rest.
-pub(super) fn all_registers(arguments: &[u8], limits: &Limits) -> Result<(), Errno> {
-    hex(arguments, limits.register_sizes.iter().map(|size| usize::from(*size)).sum())
+/// `G digits`: the registers of the block, no more and no less. Of more, gdbstub would ignore the rest.
+pub(super) fn registers(arguments: &[u8], limits: &Limits) -> Result<(), Errno> {
+    hex(arguments, limits.block)
 }
 
 /// `p number`; gives the register's size. gdbstub's reply to an unknown number is the empty

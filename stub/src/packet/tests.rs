@@ -19,6 +19,7 @@ const LIMITS: Limits = Limits {
     stepping: NonZeroUsize::new(2).unwrap(),
     readable: usize::MAX,
     register_sizes: &[8, 4],
+    block: 12,
 };
 
 const ONE_THREAD: Limits =

@@ -20,24 +20,37 @@ impl Registers for Three {
     fn gdb_serialize(&self, mut write_byte: impl FnMut(Option<u8>)) {
         self.wide.to_le_bytes().into_iter().for_each(|byte| write_byte(Some(byte)));
         self.narrow.to_le_bytes().into_iter().for_each(|byte| write_byte(Some(byte)));
-        write_byte((self.hidden != 0).then_some(self.hidden));
     }
 
     fn gdb_deserialize(&mut self, bytes: &[u8]) -> Result<(), ()> {
-        let [a, b, c, d, e, f, g] = *bytes else {
+        let [a, b, c, d, e, f] = *bytes else {
             return Err(());
         };
         self.wide = u32::from_le_bytes([a, b, c, d]);
         self.narrow = u16::from_le_bytes([e, f]);
-        self.hidden = g;
         Ok(())
     }
 }
 
 impl RegisterFile for Three {
     const SIZES: &'static [u8] = &[4, 2, 1];
-    type Block = [u8; 7];
-    const BLOCK: [u8; 7] = [0; 7];
+    const IN_BLOCK: usize = 2;
+    type All = [u8; 7];
+    const ALL: [u8; 7] = [0; 7];
+
+    fn serialize_all(&self, mut write_byte: impl FnMut(Option<u8>)) {
+        self.gdb_serialize(&mut write_byte);
+        write_byte((self.hidden != 0).then_some(self.hidden));
+    }
+
+    fn deserialize_all(&mut self, bytes: &[u8]) -> Result<(), WrongRegister> {
+        let [block @ .., hidden] = bytes else {
+            return Err(WrongRegister::Size);
+        };
+        self.gdb_deserialize(block).map_err(|()| WrongRegister::Size)?;
+        self.hidden = *hidden;
+        Ok(())
+    }
 }
 
 const VALUES: Three = Three { wide: 0x0403_0201, narrow: 0x0605, hidden: 7 };
@@ -50,6 +63,14 @@ fn places_follow_from_sizes() {
     assert_eq!(place(Three::SIZES, 2), Some(6..7));
     assert_eq!(place(Three::SIZES, 3), None);
     assert_eq!(place(Three::SIZES, usize::MAX), None);
+    assert_eq!(block::<Three>(), [4, 2]);
+}
+
+#[test]
+fn the_block_is_taken_and_nothing_else() {
+    let mut registers = Three { wide: 9, narrow: 9, hidden: 9 };
+    assert_eq!(copy_block(&mut registers, &VALUES), Ok(()));
+    assert_eq!(registers, Three { hidden: 9, ..VALUES });
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{Next, Overheard, Session, console};
 use crate::arbiter::Arbiter;
 use crate::link::Overflow;
 use crate::packet::{self, Checked, Errno, Farewell, Limits, Reply, ThreadIds};
-use crate::register_file::RegisterFile;
+use crate::register_file::{self, RegisterFile};
 use crate::target::refusal::Refusal;
 use crate::target::{CpuState, Debuggee, Machine, cpu_of};
 
@@ -143,6 +143,7 @@ where
         stepping,
         readable: usize::MAX,
         register_sizes: A::Registers::SIZES,
+        block: register_file::length(register_file::block::<A::Registers>()),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Next, Session};
 use crate::arbiter::Arbiter;
 use crate::packet::{self, Checked, Errno, Limits, Name, Reply};
 use crate::policy::{Denied, Grant, Patience, Policy, Ruling, Unlocked};
-use crate::register_file::RegisterFile;
+use crate::register_file::{self, RegisterFile};
 use crate::target::refusal::Refusal;
 use crate::target::{Machine, monitor};
 
@@ -77,13 +77,13 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         }
     }
 
-    /// Answers with a register of which all digits are this one, or with all registers: `0`, or `x`
-    /// for those that cannot be had.
+    /// Answers with a register of which all digits are this one, or with those of the block: `0`, or
+    /// `x` for those that cannot be had.
     pub(super) fn answer_digits<M: Machine>(&mut self, digit: u8, register: Option<usize>) {
-        let sizes = <M::Arch as gdbstub::arch::Arch>::Registers::SIZES;
+        type Registers<M> = <<M as Machine>::Arch as gdbstub::arch::Arch>::Registers;
         let sizes = match register {
-            None => Some(sizes),
-            Some(number) => sizes.get(number).map(core::slice::from_ref),
+            None => Some(register_file::block::<Registers<M>>()),
+            Some(number) => Registers::<M>::SIZES.get(number).map(core::slice::from_ref),
         };
         let count = sizes.map(|sizes| sizes.iter().map(|size| 2 * usize::from(*size)).sum());
         match count.and_then(|count| repeated(digit, count, &mut self.scratch)) {

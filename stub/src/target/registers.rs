@@ -21,7 +21,7 @@ use super::{Debuggee, cpu_of, thread_of};
 use heapless::String;
 
 use crate::arbiter::CpuId;
-use crate::register_file::{read_register, write_register};
+use crate::register_file::{WrongRegister, copy_block, read_register, write_register};
 use crate::stop::LINE;
 
 type Registers<M> = <<M as Machine>::Arch as Arch>::Registers;
@@ -35,10 +35,9 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> Mul
             .map_err(|error| self.refuse(Refusal::Register(error)))
     }
 
+    /// Those of `from` that are in the block of `G`.
     fn write_registers(&mut self, from: &Registers<M>, thread: Tid) -> TargetResult<(), Self> {
-        self.machine
-            .write_registers(cpu_of(thread), from)
-            .map_err(|error| self.refuse(Refusal::Register(error)))
+        self.change_registers(thread, |registers| copy_block(registers, from))
     }
 
     fn support_single_register_access(&mut self) -> Option<SingleRegisterAccessOps<'_, Tid, Self>> {
@@ -85,6 +84,20 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> Mul
 impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
     Debuggee<'_, M, CLAIMS, CPUS, TASKS>
 {
+    fn change_registers(
+        &mut self,
+        thread: Tid,
+        change: impl FnOnce(&mut Registers<M>) -> Result<(), WrongRegister>,
+    ) -> TargetResult<(), Self> {
+        let mut registers = Registers::<M>::default();
+        self.read_registers(&mut registers, thread)?;
+        change(&mut registers)
+            .map_err(|_| self.refuse(Refusal::Register(RegisterError::Refused)))?;
+        self.machine
+            .write_registers(cpu_of(thread), &registers)
+            .map_err(|error| self.refuse(Refusal::Register(error)))
+    }
+
     /// Which CPU it is, if there is room for several, what it was doing, and why it stopped.
     pub(super) fn describe(&self, cpu: CpuId, text: &mut dyn Write) -> fmt::Result {
         if CPUS > 1 {
@@ -126,11 +139,7 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
         number: <Self::Arch as Arch>::RegId,
         value: &[u8],
     ) -> TargetResult<(), Self> {
-        let mut registers = Registers::<M>::default();
-        self.read_registers(&mut registers, thread)?;
-        write_register(&mut registers, number.into(), value)
-            .map_err(|_| self.refuse(Refusal::Register(RegisterError::Refused)))?;
-        self.write_registers(&registers, thread)
+        self.change_registers(thread, |registers| write_register(registers, number.into(), value))
     }
 }
 

@@ -34,13 +34,13 @@ fn numbered(name: &str) -> usize {
 fn distinct() -> X86_64Registers {
     let block: Vec<u8> = (0..LENGTH).map(|byte| (byte % 251) as u8).collect();
     let mut registers = X86_64Registers::default();
-    registers.gdb_deserialize(&block).unwrap();
+    registers.deserialize_all(&block).unwrap();
     registers
 }
 
 fn serialized(registers: &X86_64Registers) -> Vec<u8> {
     let mut block = Vec::new();
-    registers.gdb_serialize(|byte| block.push(byte.unwrap()));
+    registers.serialize_all(|byte| block.push(byte.unwrap()));
     block
 }
 
@@ -104,14 +104,30 @@ fn each_field_is_where_the_description_says() {
 }
 
 #[test]
-fn the_block_comes_back_as_it_was() {
+fn all_come_back_as_they_were() {
     let registers = distinct();
     let block = serialized(&registers);
     assert_eq!(block.len(), LENGTH);
     assert_eq!(block[LENGTH - 1], ((LENGTH - 1) % 251) as u8);
     let mut back = X86_64Registers::default();
-    back.gdb_deserialize(&block).unwrap();
+    back.deserialize_all(&block).unwrap();
     assert_eq!(back, registers);
+}
+
+#[test]
+fn the_block_has_the_general_registers_and_leaves_the_others() {
+    let registers = distinct();
+    let mut block = Vec::new();
+    registers.gdb_serialize(|byte| block.push(byte.unwrap()));
+    assert_eq!(block, serialized(&registers)[..BLOCK_LENGTH]);
+    assert_eq!(BLOCK_LENGTH, 17 * 8 + 7 * 4);
+    let mut other = X86_64Registers::default();
+    other.gdb_deserialize(&block).unwrap();
+    let mut expected = X86_64Registers::default();
+    let (core, from) = (&mut expected.core, &registers.core);
+    (core.regs, core.rip, core.eflags) = (from.regs, from.rip, from.eflags);
+    core.segments = from.segments.clone();
+    assert_eq!(other, expected);
 }
 
 #[test]
@@ -119,6 +135,11 @@ fn a_block_of_the_wrong_length_changes_nothing() {
     let block = [0; LENGTH + 1];
     let mut registers = distinct();
     for length in [0, 1, 0x217, 0x218, LENGTH - 1, LENGTH + 1] {
+        let result = registers.deserialize_all(&block[..length]);
+        assert_eq!(result, Err(WrongRegister::Size), "{length}");
+        assert_eq!(registers, distinct(), "{length}");
+    }
+    for length in [0, 1, BLOCK_LENGTH - 1, BLOCK_LENGTH + 1, LENGTH] {
         assert_eq!(registers.gdb_deserialize(&block[..length]), Err(()), "{length}");
         assert_eq!(registers, distinct(), "{length}");
     }

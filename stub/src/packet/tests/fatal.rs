@@ -12,9 +12,12 @@ use super::fake::{Outcome, Resumed, Run, register_sizes, run};
 use super::{LIMITS, check};
 use crate::cases::one_in;
 use crate::packet::{Checked, Limits};
+use crate::register_file;
 
 fn limits() -> Limits {
-    Limits { packet: 2048, register_sizes: register_sizes::<X86_64_SSE>(), ..LIMITS }
+    let register_sizes = register_sizes::<X86_64_SSE>();
+    let block = register_file::length(register_sizes);
+    Limits { packet: 2048, register_sizes, block, ..LIMITS }
 }
 
 /// What gdbstub makes of a packet, having checked that it never gets it.

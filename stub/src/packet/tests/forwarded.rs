@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::fake::{Outcome, Resumed, register_sizes, run};
 use crate::cases::{cases, one_in};
 use crate::packet::{Checked, Limits, Name, Packet, check};
+use crate::register_file;
 
 const PACKET: usize = 1200;
 
@@ -22,6 +23,7 @@ fn limits<A: Arch>(highest_address: usize, threads: usize) -> Limits {
         stepping: NonZeroUsize::MIN,
         readable: usize::MAX,
         register_sizes: register_sizes::<A>(),
+        block: register_file::length(register_sizes::<A>()),
     }
 }
 
@@ -118,8 +120,7 @@ const VALID: &[&str] = &[
 ];
 
 fn all_registers(limits: &Limits) -> String {
-    let bytes: usize = limits.register_sizes.iter().map(|size| usize::from(*size)).sum();
-    core::iter::once('G').chain(core::iter::repeat_n('0', 2 * bytes)).collect()
+    core::iter::once('G').chain(core::iter::repeat_n('0', 2 * limits.block)).collect()
 }
 
 #[test]
