@@ -58,6 +58,13 @@
 //! A frame that is sent again although it had arrived, because the `+` was lost, is read and
 //! forgotten by gdb in the same way.
 //!
+//! # Without acknowledgements
+//!
+//! On a transport that loses nothing (`Transport::Reliable`: an emulator's socket, a network), a
+//! client may ask for no acknowledgements (`QStartNoAckMode`). The last one is that of our consent;
+//! from there on a frame is forgotten when its last byte has left, and nothing is answered by `+` or
+//! `-`. A `+` is then the first word of the next client, which begins with acknowledgements again.
+//!
 //! # What is not there yet
 //!
 //! A frame from the client that stops in the middle is noticed at the next `$` only, and one that is
@@ -78,7 +85,26 @@ pub use sender::Overflow;
 pub use sink::FrameSink;
 
 use receiver::{Found, Receiver};
-use sender::{AfterRefusal, Sender};
+use sender::{AfterRefusal, Afterwards, Sender};
+
+/// What the line does to bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Transport {
+    /// It loses, invents and damages them, as a UART does: every packet is acknowledged.
+    Lossy,
+    /// It does not: a client may do without acknowledgements.
+    Reliable,
+}
+
+/// Whether packets are acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Acknowledging {
+    Always,
+    /// Until the next frame of ours has been.
+    OnceMore,
+    Never,
+}
 
 /// What a frame adds to its payload: `$`, `#` and two digits.
 pub const ENVELOPE: usize = 4;
@@ -114,6 +140,7 @@ pub enum Received {
 pub struct Link<const PACKET: usize, const QUEUE: usize> {
     receiver: Receiver<PACKET>,
     sender: Sender<QUEUE>,
+    acknowledging: Acknowledging,
 }
 
 impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
@@ -121,7 +148,11 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
     pub const fn new() -> Self {
         const { assert!(PACKET > ENVELOPE, "no room for a payload") };
         const { assert!(QUEUE >= PACKET, "no room for the longest reply") };
-        Self { receiver: Receiver::new(), sender: Sender::new() }
+        Self {
+            receiver: Receiver::new(),
+            sender: Sender::new(),
+            acknowledging: Acknowledging::Always,
+        }
     }
 
     /// Takes one byte from the line.
@@ -132,7 +163,7 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
             Found::Nothing => Received::Nothing,
             Found::Interrupt => Received::Interrupt,
             Found::Acknowledgement => {
-                self.sender.acknowledged();
+                self.acknowledged();
                 Received::Nothing
             }
             Found::Refusal => match self.sender.refused() {
@@ -140,7 +171,7 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
                 AfterRefusal::GaveUp => Received::GaveUp,
             },
             Found::Damaged => {
-                self.sender.answer(b'-');
+                self.answer(b'-');
                 Received::Nothing
             }
             Found::Packet => {
@@ -162,7 +193,32 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
 
     fn accept(&mut self) {
         self.sender.supersede();
-        self.sender.answer(b'+');
+        self.answer(b'+');
+    }
+
+    fn answer(&mut self, answer: u8) {
+        match self.acknowledging {
+            Acknowledging::Always | Acknowledging::OnceMore => self.sender.answer(answer),
+            Acknowledging::Never => {}
+        }
+    }
+
+    fn acknowledged(&mut self) {
+        match self.acknowledging {
+            Acknowledging::Always => self.sender.acknowledged(),
+            Acknowledging::OnceMore => {
+                if self.sender.is_waiting() {
+                    self.acknowledging = Acknowledging::Never;
+                }
+                self.sender.acknowledged();
+            }
+            Acknowledging::Never => self.acknowledging = Acknowledging::Always,
+        }
+    }
+
+    /// The client has asked for no more acknowledgements, and the frame that was queued last agrees.
+    pub fn stop_acknowledging(&mut self) {
+        self.acknowledging = Acknowledging::OnceMore;
     }
 
     /// The payload of the last packet, escapes and all.
@@ -209,7 +265,10 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
 
     /// The byte to write to the line now, if there is any.
     pub fn next_byte(&mut self) -> Option<u8> {
-        self.sender.next_byte()
+        self.sender.next_byte(match self.acknowledging {
+            Acknowledging::Always | Acknowledging::OnceMore => Afterwards::Wait,
+            Acknowledging::Never => Afterwards::Drop,
+        })
     }
 
     /// Whether a frame was dropped for want of room since this was last asked.

@@ -40,7 +40,7 @@ pub use thread::{Purpose, Selection, Thread, ThreadIds};
 
 use core::num::NonZeroUsize;
 
-use crate::link::ENVELOPE;
+use crate::link::{ENVELOPE, Transport};
 use field::{nothing_more, number};
 
 /// What the fence must know about the target.
@@ -62,6 +62,8 @@ pub struct Limits {
     pub register_sizes: &'static [u8],
     /// How many bytes `G` carries.
     pub block: usize,
+    /// What the line does to bytes.
+    pub transport: Transport,
 }
 
 /// What is to be done with a packet.
@@ -80,6 +82,8 @@ pub enum Checked<'a> {
     CurrentThread,
     /// End the target.
     Kill(Farewell),
+    /// `QStartNoAckMode`: agree, and acknowledge nothing from then on.
+    StopAcknowledging,
     /// `R`: start the target from the beginning. There is no reply.
     Reset,
     /// Answer it and be done.
@@ -235,6 +239,13 @@ fn decide<'a>(
         }
         Name::KillProcess => {
             return thread::process_after(arguments, b';').map(|()| Checked::Kill(Farewell::Ok));
+        }
+        Name::StartNoAckMode => {
+            nothing_more(arguments)?;
+            return Ok(match limits.transport {
+                Transport::Lossy => Checked::Answer(Reply::Empty),
+                Transport::Reliable => Checked::StopAcknowledging,
+            });
         }
         // The number is said to be ignored; gdb sends 0.
         Name::Reset => return number(arguments, usize::MAX).map(|_| Checked::Reset),

@@ -29,7 +29,7 @@ mod run;
 mod untold;
 
 use crate::arbiter::{Arbiter, CpuId};
-use crate::link::{Link, Received};
+use crate::link::{Link, Received, Transport};
 use crate::packet;
 use crate::policy::{Gate, Patience};
 use crate::stop::{self, Reason, StopText};
@@ -118,7 +118,11 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             client: Client::new(),
             gate: Gate::new(),
             debugger: Debugger::new(),
-            firmware: Firmware { commands: &[], memory_map: EVERYTHING },
+            firmware: Firmware {
+                commands: &[],
+                memory_map: EVERYTHING,
+                transport: Transport::Lossy,
+            },
             stop: Stop { cpu: CpuId(0), reason: Reason::Interrupted, text: StopText::new() },
             has_stopped_for_client: false,
             places: [Place::NOWHERE; CPUS],
@@ -137,6 +141,11 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     /// gdb, section "Memory Map Format". What it leaves out, gdb will not look at.
     pub const fn set_memory_map(&mut self, map: &'static str) {
         self.firmware.memory_map = map;
+    }
+
+    /// Says what the line does to bytes. Without a call: it may lose and damage them.
+    pub const fn set_transport(&mut self, transport: Transport) {
+        self.firmware.transport = transport;
     }
 
     /// Whether a client is there, as far as can be known: it came and did not say goodbye.

@@ -128,6 +128,7 @@ unsafe fn settle<const CLAIMS: usize, const TASKS: usize, const CPUS: usize>(
     state.interrupts = serial.is_some();
     state.session.set_commands(config.commands);
     state.session.set_policy(config.policy);
+    state.session.set_transport(config.transport);
     if let Some(map) = config.memory_map {
         state.session.set_memory_map(map);
     }

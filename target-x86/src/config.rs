@@ -1,6 +1,7 @@
 //! How a stub is set up.
 
 use tetrarch::arbiter::{self, CpuId};
+use tetrarch::link::Transport;
 use tetrarch::policy::Policy;
 use tetrarch::target::monitor::Command;
 
@@ -26,6 +27,9 @@ pub struct Config {
     pub arbiter: arbiter::Config,
     /// Where the debugger is.
     pub port: Port,
+    /// What the line does to bytes: a client may do without acknowledgements if it is reliable, as an
+    /// emulator's is. A UART is not.
+    pub transport: Transport,
     /// How the port interrupts while the target runs.
     pub serial_interrupt: Option<SerialInterrupt>,
     /// The firmware's own `monitor` commands.
@@ -65,6 +69,7 @@ impl Config {
     pub const DEFAULT: Self = Self {
         arbiter: arbiter::Config::DEFAULT,
         port: Port::COM1,
+        transport: Transport::Lossy,
         serial_interrupt: None,
         commands: &[],
         policy: Policy::OPEN,

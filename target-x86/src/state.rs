@@ -5,8 +5,10 @@ use tetrarch::session::{Overheard, Session};
 
 use crate::uart::{Arrival, Backlog, Uart};
 
-/// The longest packet, in bytes.
-const PACKET: usize = 2048;
+/// The longest packet, in bytes. On a line that damages one byte in a thousand, 60 % of replies of this
+/// length arrive whole, and gdb asks three times; of 2048 bytes only 13 % would. What that costs on a
+/// good line is one turnaround for each 256 bytes of memory.
+const PACKET: usize = 512;
 /// Room for replies that wait to be acknowledged, in bytes.
 const QUEUE: usize = 8192;
 

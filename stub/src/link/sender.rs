@@ -32,8 +32,10 @@ pub(super) enum AfterRefusal {
 
 /// What happens to a frame when its last byte has left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Afterwards {
+pub(super) enum Afterwards {
+    /// It is kept until it is acknowledged.
     Wait,
+    /// It is forgotten.
     Drop,
 }
 
@@ -93,7 +95,8 @@ impl<const QUEUE: usize> Sender<QUEUE> {
         }
     }
 
-    pub(super) fn next_byte(&mut self) -> Option<u8> {
+    /// The next byte, of a frame that is kept afterwards or not.
+    pub(super) fn next_byte(&mut self, afterwards: Afterwards) -> Option<u8> {
         match self.state {
             State::Sending { next, end, afterwards } => self.hand_out(next, end, afterwards),
             State::Waiting { .. } => self.answers.pop_front(),
@@ -102,7 +105,7 @@ impl<const QUEUE: usize> Sender<QUEUE> {
                     return Some(answer);
                 }
                 let end = self.front_length()?;
-                self.hand_out(0, end, Afterwards::Wait)
+                self.hand_out(0, end, afterwards)
             }
         }
     }
@@ -135,6 +138,11 @@ impl<const QUEUE: usize> Sender<QUEUE> {
         self.whole = self.whole.saturating_sub(end);
         self.state = State::Ready;
         self.resends = 0;
+    }
+
+    /// Whether a frame has left and waits for its acknowledgement.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting { .. })
     }
 
     /// The client has the frame.

@@ -272,6 +272,34 @@ fn answers_count_only_while_a_frame_waits_for_one() {
 }
 
 #[test]
+fn without_acknowledgements_frames_follow_one_another_and_a_plus_is_the_next_client() {
+    let mut link = Small::new();
+    assert_eq!(feed(&mut link, &framed(b"QStartNoAckMode")), [Received::Packet]);
+    link.send(b"OK");
+    link.stop_acknowledging();
+    assert_eq!(feed(&mut link, b"+"), [], "of an earlier frame");
+    assert_eq!(drain(&mut link), "+$OK#9a");
+    assert_eq!(feed(&mut link, b"-"), []);
+    assert_eq!(drain(&mut link), "$OK#9a", "the consent itself is kept");
+    assert_eq!(feed(&mut link, b"+"), []);
+
+    link.send(b"O61");
+    link.send(b"OK");
+    assert_eq!(drain(&mut link), "$O61#b6$OK#9a");
+    assert!(link.is_drained());
+    assert_eq!(feed(&mut link, b"-"), [], "nothing was kept");
+    assert_eq!(link.pass_time(0, 1), Received::Nothing);
+    assert_eq!(link.pass_time(9, 1), Received::Nothing);
+    assert_eq!(feed(&mut link, b"$g#67$g#68"), [Received::Packet], "one is damaged");
+    assert_eq!(drain(&mut link), "");
+
+    assert_eq!(feed(&mut link, b"+$g#67"), [Received::Packet]);
+    link.send(b"OK");
+    assert_eq!(drain(&mut link), "+$OK#9a");
+    assert!(!link.is_drained());
+}
+
+#[test]
 fn an_answer_never_goes_into_a_frame() {
     let mut link = Small::new();
     link.send(b"OK");

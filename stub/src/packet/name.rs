@@ -44,6 +44,8 @@ pub enum Name {
     Insert,
     /// `z`
     Remove,
+    /// `QStartNoAckMode`
+    StartNoAckMode,
     /// `qAttached`
     Attached,
     /// `qC`
@@ -93,6 +95,7 @@ const NAMES: &[(&[u8], Name)] = &[
     (b"X", Name::WriteBinary),
     (b"Z", Name::Insert),
     (b"z", Name::Remove),
+    (b"QStartNoAckMode", Name::StartNoAckMode),
     (b"qAttached", Name::Attached),
     (b"qC", Name::CurrentThread),
     (b"qfThreadInfo", Name::FirstThreads),

@@ -20,6 +20,7 @@ const LIMITS: Limits = Limits {
     readable: usize::MAX,
     register_sizes: &[8, 4],
     block: 12,
+    transport: Transport::Lossy,
 };
 
 const ONE_THREAD: Limits =
@@ -37,6 +38,7 @@ fn verdict(payload: &[u8], limits: &Limits) -> String {
         Checked::SelectThread(forwarded, _) => packet(&forwarded),
         Checked::StopReason => "stop reason".into(),
         Checked::CurrentThread => "current thread".into(),
+        Checked::StopAcknowledging => "stop acknowledging".into(),
         Checked::Kill(Farewell::Silent) => "kill".into(),
         Checked::Kill(Farewell::Ok) => "kill and say so".into(),
         Checked::Reset => "reset".into(),
@@ -352,4 +354,11 @@ fn a_read_is_as_long_as_the_policy_allows() {
     let limits = Limits { readable: 0x10, ..LIMITS };
     assert_eq!(verdict(b"m1000,10", &limits), "m1000,10");
     assert_eq!(verdict(b"m1000,11", &limits), "m01000,10");
+}
+
+#[test]
+fn acknowledgements_end_on_a_reliable_transport_only() {
+    let reliable = Limits { transport: Transport::Reliable, ..LIMITS };
+    judge(&LIMITS, &[("QStartNoAckMode", "empty"), ("QStartNoAckModes", "empty")]);
+    judge(&reliable, &[("QStartNoAckMode", "stop acknowledging"), ("QStartNoAckMode;", "E16")]);
 }

@@ -26,6 +26,7 @@ pub(super) enum Need {
 pub(super) fn needs(name: Name, payload: &[u8]) -> Need {
     match name {
         Name::ExtendedMode
+        | Name::StartNoAckMode
         | Name::StopReason
         | Name::Detach
         | Name::SelectThread
@@ -66,6 +67,7 @@ pub(super) fn needs(name: Name, payload: &[u8]) -> Need {
 pub(super) fn locked(name: Name, payload: &[u8]) -> Ruling {
     match name {
         Name::Supported
+        | Name::StartNoAckMode
         | Name::StopReason
         | Name::SelectThread
         | Name::CurrentThread

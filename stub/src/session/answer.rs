@@ -11,7 +11,7 @@ use super::dialogue::{self, Outcome};
 use super::untold::Untold;
 use super::{Next, Overheard, Session, console};
 use crate::arbiter::Arbiter;
-use crate::link::Overflow;
+use crate::link::{Overflow, Transport};
 use crate::packet::{self, Checked, Errno, Farewell, Limits, Reply, ThreadIds};
 use crate::register_file::{self, RegisterFile};
 use crate::target::refusal::Refusal;
@@ -30,7 +30,8 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             return Next::Stay;
         }
         self.client.go_on();
-        let mut limits = limits::<M::Arch, PACKET, CPUS>(self.client.stepping);
+        let transport = self.firmware.transport;
+        let mut limits = limits::<M::Arch, PACKET, CPUS>(self.client.stepping, transport);
         match self.let_in(arbiter, machine, &limits) {
             Ok(readable) => limits.readable = readable,
             Err(next) => return next,
@@ -64,6 +65,11 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             }
             Checked::CurrentThread => {
                 sink.send(current_thread(client.thread_ids, client.access).as_bytes());
+                return Next::Stay;
+            }
+            Checked::StopAcknowledging => {
+                sink.send(b"OK");
+                link.stop_acknowledging();
                 return Next::Stay;
             }
             Checked::Kill(farewell) => {
@@ -132,7 +138,10 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     }
 }
 
-fn limits<A, const PACKET: usize, const CPUS: usize>(stepping: NonZeroUsize) -> Limits
+fn limits<A, const PACKET: usize, const CPUS: usize>(
+    stepping: NonZeroUsize,
+    transport: Transport,
+) -> Limits
 where
     A: Arch<Registers: RegisterFile>,
 {
@@ -143,6 +152,7 @@ where
         stepping,
         readable: usize::MAX,
         register_sizes: A::Registers::SIZES,
+        transport,
         block: register_file::length(register_file::block::<A::Registers>()),
     }
 }

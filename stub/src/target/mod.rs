@@ -26,6 +26,7 @@ use gdbstub::target::ext::monitor_cmd::MonitorCmdOps;
 use num_traits::NumCast;
 
 use crate::arbiter::{Arbiter, Class, CpuId};
+use crate::link::Transport;
 use crate::machine::Memory;
 use crate::patch::Patches;
 use crate::stop::StopText;
@@ -75,6 +76,7 @@ impl<const CPUS: usize> Debugger<CPUS> {
 pub(crate) struct Firmware {
     pub commands: &'static [Command],
     pub memory_map: &'static str,
+    pub transport: Transport,
 }
 
 /// One packet's view of everything that a packet may touch.
@@ -144,9 +146,12 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize> Tar
         Some(self)
     }
 
-    // A UART loses and damages bytes; the link needs the acknowledgements.
+    // What is offered; the packet itself does not come here.
     fn use_no_ack_mode(&self) -> bool {
-        false
+        match self.firmware.transport {
+            Transport::Lossy => false,
+            Transport::Reliable => true,
+        }
     }
 
     // There are no processes to fork.

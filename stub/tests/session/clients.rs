@@ -1,6 +1,7 @@
 //! Clients that come, go, repeat themselves, interrupt and send nonsense.
 
 use tetrarch::arbiter::{Condition, Owner, Region, Request, Verdict};
+use tetrarch::link::Transport;
 use tetrarch::session::{Cause, Motion, Next, Overheard, ResumeFlag};
 use tetrarch::target::monitor::{Command, Effect};
 
@@ -214,4 +215,15 @@ fn a_stop_is_put_down_to_the_step_or_to_the_instruction_that_it_came_of() {
     *bench.rip(CPU) += 1;
     assert_eq!(bench.stop(Cause::Breakpoint), ["T05thread:p01.01;"]);
     assert_eq!(bench.monitor("stop"), "stopped by a breakpoint instruction of the firmware\n");
+}
+
+#[test]
+fn acknowledgements_end_where_the_transport_is_reliable_and_come_back_with_the_next_client() {
+    let mut bench = Bench::attached(2, 0);
+    assert_eq!(bench.ask("QStartNoAckMode"), "", "a line may lose bytes");
+    bench.session.set_transport(Transport::Reliable);
+    let offer = bench.ask("qSupported:swbreak+");
+    assert!(offer.split(';').any(|feature| feature == "QStartNoAckMode+"), "{offer}");
+    assert_eq!(bench.ask("QStartNoAckMode;1"), "E16");
+    assert_eq!(bench.ask("QStartNoAckMode"), "OK");
 }

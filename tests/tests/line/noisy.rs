@@ -16,8 +16,9 @@ use crate::script::{COMMANDS, Image, command};
 use crate::support::same;
 
 /// What gdb says when it gives something up.
-const COMPLAINTS: [&str; 10] = [
+const COMPLAINTS: [&str; 11] = [
     "Ignoring packet error",
+    "Invalid run length encoding",
     "Invalid hex digit",
     "Command aborted",
     "in remote 'g' packet",

@@ -105,6 +105,11 @@ impl Image {
         Ok(Seen { executed, scratch: words(self.scratch, WORDS)? })
     }
 
+    /// Where the image is in the round.
+    fn place(&self, seen: &Seen) -> u64 {
+        self.round + INSTRUCTION * seen.executed
+    }
+
     /// gdb has not complained: all of it has happened, once, and what it says is right.
     pub fn has_done(
         &mut self,
@@ -121,14 +126,18 @@ impl Image {
         match command.does {
             Does::Run => {
                 expected.executed += 1;
-                says(&format!("\nNew value = {}\n", expected.executed))?;
+                says(&format!("{:#018x} in round ()", self.place(&expected)))?;
+                // A gdb that cannot read the old value says nothing of the watchpoint.
+                if output.contains("New value") {
+                    says(&format!("\nNew value = {}\n", expected.executed))?;
+                }
             }
             Does::Count => says(&format!(" = {}\n", before.executed))?,
             Does::Write { index, value } => expected.scratch[index] = value,
             Does::Read { index, count } => {
                 same("words", numbers(output), before.scratch[index..index + count].to_vec())?;
             }
-            Does::Place => says(&format!(" {:#x} ", self.round + INSTRUCTION * before.executed))?,
+            Does::Place => says(&format!(" {:#x} ", self.place(before)))?,
             Does::Set { value } => self.r15 = vec![value],
             Does::Get => {
                 let held = output.trim().rsplit(' ').next().context("a number")?.parse()?;

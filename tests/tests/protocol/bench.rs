@@ -7,6 +7,9 @@ use tetrarch_tests::{Boot, Qemu, Rsp, poll};
 use crate::symbols::address;
 use crate::text::{bytes, expanded};
 
+/// The longest packet that the stub takes, and the longest reply that it gives, in bytes.
+pub const PACKET_SIZE: usize = 0x200;
+
 /// What a client is told that asks why a machine stopped for it.
 pub const ATTACHED: &str = "T02thread:p01.01;";
 
@@ -101,7 +104,7 @@ impl Bench {
     /// What [`Rsp::attach`] does, on a connection that is there.
     pub fn introduce(&mut self) -> Result<()> {
         let answer = self.ask("qSupported:multiprocess+;swbreak+;hwbreak+")?;
-        ensure!(answer.starts_with("PacketSize=0800;"), "qSupported was answered {answer}");
+        ensure!(answer.starts_with("PacketSize=0200;"), "qSupported was answered {answer}");
         Ok(())
     }
 

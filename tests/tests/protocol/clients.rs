@@ -64,7 +64,7 @@ fn use_everything(bench: &mut Bench) -> Result<()> {
 
 fn finds_nothing(bench: &mut Bench, table: &str, original: u8) -> Result<()> {
     let answer = bench.ask("qSupported:xmlRegisters=i386")?;
-    ensure!(answer.starts_with("PacketSize=0800;"), "{answer}");
+    ensure!(answer.starts_with("PacketSize=0200;"), "{answer}");
     ensure!(
         bench.real_byte(address("write_config")?)? == original,
         "the old client's Z0 is still there"

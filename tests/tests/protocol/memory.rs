@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use tetrarch_tests::rsp::{Said, frame};
 
-use crate::bench::{Bench, all, errno, stopped};
+use crate::bench::{Bench, PACKET_SIZE, all, errno, stopped};
 use crate::symbols::address;
 use crate::text::bytes;
 
@@ -65,7 +65,7 @@ fn reads_that_wrap_around_are_errors() -> Result<()> {
 #[test]
 fn a_read_that_is_longer_than_a_reply_gives_as_much_as_fits() -> Result<()> {
     /// PacketSize without `$`, `#` and two digits, at two digits a byte.
-    const LONGEST: usize = (0x800 - 4) / 2;
+    const LONGEST: usize = (PACKET_SIZE - 4) / 2;
     stopped(|bench| {
         let scratch = address("scratch")?;
         let pattern: Vec<u8> = (0..LONGEST).map(pattern).collect();
@@ -109,8 +109,8 @@ fn sixty_four_kilobytes_can_be_read() -> Result<()> {
         let scratch = address("scratch")?;
         let mut read = Vec::new();
         while read.len() < 65536 {
-            let next = bench.memory(scratch + read.len() as u64, 0x200)?;
-            ensure!(next.len() == 0x200, "{} bytes at {:#x}", next.len(), read.len());
+            let next = bench.memory(scratch + read.len() as u64, 0x80)?;
+            ensure!(next.len() == 0x80, "{} bytes at {:#x}", next.len(), read.len());
             read.extend(next);
         }
         ensure!(read == (0..65536).map(pattern).collect::<Vec<_>>());

@@ -152,7 +152,7 @@ fn a_client_is_told_no_word_that_it_has_not_offered() -> Result<()> {
         let ticks = address("ticks")?;
         for (offer, hardware, software) in offers {
             let answer = bench.ask(offer)?;
-            ensure!(answer.starts_with("PacketSize=0800;"), "{offer}: {answer}");
+            ensure!(answer.starts_with("PacketSize=0200;"), "{offer}: {answer}");
             ensure!(stop_at(bench, &format!("1,{at:x},1"))? == hardware, "{offer}");
             // Off this instruction, or the software breakpoint would be at it again.
             let (watch, _) = hardware.split_once(';').context("a thread")?;
@@ -223,7 +223,7 @@ fn a_stop_that_nobody_waited_for_is_told_when_it_is_asked_for() -> Result<()> {
     silent_in(boot, |bench| {
         bench.client.send_bytes(b"+")?;
         let answer = bench.ask("qSupported:multiprocess+")?;
-        ensure!(answer.starts_with("PacketSize=0800;"), "{answer}");
+        ensure!(answer.starts_with("PacketSize=0200;"), "{answer}");
         bench.expect("?", TRAP)?;
         ensure!(bench.ticks()? == 0, "it has not waited");
         bench.runs_on()
@@ -233,7 +233,7 @@ fn a_stop_that_nobody_waited_for_is_told_when_it_is_asked_for() -> Result<()> {
         // It has stopped at the guard some time ago.
         bench.client = Rsp::connect(&bench.qemu)?;
         let answer = bench.ask("qSupported:multiprocess+")?;
-        ensure!(answer.starts_with("PacketSize=0800;"), "{answer}");
+        ensure!(answer.starts_with("PacketSize=0200;"), "{answer}");
         bench.expect("?", TRAP)?;
         ensure!(
             bench.monitor("stop")?.starts_with("stopped by null-guard: read/write at 0x0+8, next")

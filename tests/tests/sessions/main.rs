@@ -15,6 +15,7 @@ mod memory;
 mod policy;
 mod regions;
 mod registers;
+mod reliable;
 mod stepping;
 mod support;
 mod view;

@@ -10,6 +10,7 @@ use examples::{interrupts, paging};
 use tetrarch::arbiter::{
     self, Against, Condition, Handle, Handler, Hit, Protected, Region, Reservations, Verdict,
 };
+use tetrarch::link::Transport;
 use tetrarch_x86::{Config, SerialInterrupt, Stub, vector};
 
 static STUB: Stub = Stub::new();
@@ -32,6 +33,10 @@ pub fn start(arguments: &Arguments) -> Guards {
         },
         serial_interrupt: Some(serial),
         policy: policy(arguments),
+        transport: match arguments.has("reliable") {
+            true => Transport::Reliable,
+            false => Transport::Lossy,
+        },
         ..Config::DEFAULT
     };
     if arguments.has("hook") {

@@ -8,6 +8,7 @@
 //! | `no-null-guard`, `no-config-guard` | that guard is not claimed at boot |
 //! | `read-only` | a debugger may look, and change nothing |
 //! | `locked=N` | it may do nothing before `monitor unlock sesame`, for which it has N million ticks |
+//! | `reliable` | the line loses nothing: gdb may do without acknowledgements |
 //! | `hook` | the image keeps its own IDT and leads exceptions to the stub |
 //! | `wait` | stops for the debugger before the first turn |
 //! | `provoke=N` | the first value of [`provoke`] |

@@ -29,6 +29,7 @@ fn unfenced(packet: &str) -> Run {
         Checked::SelectThread(checked, _) => checked.payload() == packet.as_bytes(),
         Checked::StopReason
         | Checked::CurrentThread
+        | Checked::StopAcknowledging
         | Checked::Kill(_)
         | Checked::Reset
         | Checked::Answer(_) => false,

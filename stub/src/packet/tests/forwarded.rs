@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::fake::{Outcome, Resumed, register_sizes, run};
 use crate::cases::{cases, one_in};
+use crate::link::Transport;
 use crate::packet::{Checked, Limits, Name, Packet, check};
 use crate::register_file;
 
@@ -23,6 +24,7 @@ fn limits<A: Arch>(highest_address: usize, threads: usize) -> Limits {
         stepping: NonZeroUsize::MIN,
         readable: usize::MAX,
         register_sizes: register_sizes::<A>(),
+        transport: Transport::Lossy,
         block: register_file::length(register_sizes::<A>()),
     }
 }
@@ -36,6 +38,7 @@ fn try_packet<A: Arch>(payload: &[u8], limits: &Limits) {
         | Checked::SelectThread(packet, _) => forwarded::<A>(&shown, &packet, limits),
         Checked::StopReason
         | Checked::CurrentThread
+        | Checked::StopAcknowledging
         | Checked::Kill(_)
         | Checked::Reset
         | Checked::Answer(_) => {}
