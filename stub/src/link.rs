@@ -122,6 +122,8 @@ pub enum Received {
     Oversized,
     /// The client asks for the target to be stopped (Ctrl-C).
     Interrupt,
+    /// A byte between frames that means nothing to the protocol, or not now.
+    Unframed(u8),
     /// The client refused the same frame again and again, or said nothing. Everything that was
     /// queued is gone; the link waits for whatever packet comes next.
     GaveUp,
@@ -161,7 +163,12 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
     pub fn receive(&mut self, byte: u8) -> Received {
         match self.receiver.receive(byte) {
             Found::Nothing => Received::Nothing,
+            Found::Unframed => Received::Unframed(byte),
             Found::Interrupt => Received::Interrupt,
+            Found::Acknowledgement | Found::Refusal if !self.sender.is_waiting() => {
+                self.greeted(byte);
+                Received::Unframed(byte)
+            }
             Found::Acknowledgement => {
                 self.acknowledged();
                 Received::Nothing
@@ -191,6 +198,11 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
         self.receiver.damage();
     }
 
+    /// What has begun is no frame. What there is of it, as far as it was kept, without its `$`.
+    pub fn abandon(&mut self) -> Option<&[u8]> {
+        self.receiver.abandon()
+    }
+
     fn accept(&mut self) {
         self.sender.supersede();
         self.answer(b'+');
@@ -203,16 +215,21 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
         }
     }
 
+    /// A `+` that answers nothing: without acknowledgements it is a new client's.
+    fn greeted(&mut self, byte: u8) {
+        if self.acknowledging == Acknowledging::Never && byte == b'+' {
+            self.acknowledging = Acknowledging::Always;
+        }
+    }
+
     fn acknowledged(&mut self) {
         match self.acknowledging {
             Acknowledging::Always => self.sender.acknowledged(),
             Acknowledging::OnceMore => {
-                if self.sender.is_waiting() {
-                    self.acknowledging = Acknowledging::Never;
-                }
+                self.acknowledging = Acknowledging::Never;
                 self.sender.acknowledged();
             }
-            Acknowledging::Never => self.acknowledging = Acknowledging::Always,
+            Acknowledging::Never => {}
         }
     }
 

@@ -21,6 +21,7 @@
 
 mod answer;
 mod client;
+mod console;
 mod debug;
 mod dialogue;
 mod entrance;
@@ -40,6 +41,7 @@ use places::Place;
 use untold::Untold;
 
 pub use crate::stop::{Cause, Fault};
+pub use console::{PIECE, Said};
 pub use run::{Go, Motion, ResumeFlag};
 
 /// What the caller does next.
@@ -122,6 +124,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
                 commands: &[],
                 memory_map: EVERYTHING,
                 transport: Transport::Lossy,
+                reader: None,
             },
             stop: Stop { cpu: CpuId(0), reason: Reason::Interrupted, text: StopText::new() },
             has_stopped_for_client: false,
@@ -207,7 +210,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         byte: u8,
     ) -> Next {
         match self.link.receive(byte) {
-            Received::Nothing | Received::GaveUp => Next::Stay,
+            Received::Nothing | Received::Unframed(_) | Received::GaveUp => Next::Stay,
             Received::Interrupt => self.interrupt_while_stopped(),
             Received::Oversized => self.answer_oversized(),
             Received::Packet => self.answer(arbiter, machine),
@@ -257,11 +260,14 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     /// acknowledgement. Without a client a Ctrl-C is noise, and so is a packet that no client
     /// starts with.
     pub fn overhear(&mut self, byte: u8) -> Overheard {
+        self.hear_line_end(byte);
         let overheard = match self.link.receive(byte) {
             // An error reply now would be taken for the stop reply.
-            Received::Nothing | Received::GaveUp | Received::Oversized => Overheard::Nothing,
+            Received::Nothing | Received::Oversized => Overheard::Nothing,
+            Received::GaveUp => self.lose_client(),
             Received::Interrupt if self.client.phase == Phase::Waiting => Overheard::Interrupt,
-            Received::Interrupt => Overheard::Nothing,
+            Received::Interrupt => self.read_from_console(byte),
+            Received::Unframed(byte) => self.read_from_console(byte),
             Received::Packet if self.client.is_repeating(self.link.packet()) => Overheard::Nothing,
             Received::Packet if !packet::is_known(self.link.packet()) => self.decline(),
             Received::Packet => Overheard::Packet,

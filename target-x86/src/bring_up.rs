@@ -129,6 +129,9 @@ unsafe fn settle<const CLAIMS: usize, const TASKS: usize, const CPUS: usize>(
     state.session.set_commands(config.commands);
     state.session.set_policy(config.policy);
     state.session.set_transport(config.transport);
+    if let Some(reader) = config.reader {
+        state.session.set_reader(reader);
+    }
     if let Some(map) = config.memory_map {
         state.session.set_memory_map(map);
     }

@@ -34,6 +34,10 @@ pub struct Config {
     pub serial_interrupt: Option<SerialInterrupt>,
     /// The firmware's own `monitor` commands.
     pub commands: &'static [Command],
+    /// Takes what is typed on the line while no client is there: the port is then the firmware's
+    /// console, too (see [`Stub::console`](crate::Stub::console)). It is called for each byte, with
+    /// interrupts off and on any CPU, and must only store it.
+    pub reader: Option<fn(u8)>,
     /// What a debugger may do. Times are in ticks of the TSC.
     pub policy: Policy,
     /// gdb's memory map, as XML; `None` for "all of it is RAM".
@@ -72,6 +76,7 @@ impl Config {
         transport: Transport::Lossy,
         serial_interrupt: None,
         commands: &[],
+        reader: None,
         policy: Policy::OPEN,
         memory_map: None,
         clock: cpus::time_stamp,

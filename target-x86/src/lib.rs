@@ -66,6 +66,7 @@ mod area;
 mod bring_up;
 mod claims;
 mod config;
+mod console;
 mod course;
 mod cpus;
 mod debug_regs;
@@ -102,6 +103,7 @@ mod uart;
 
 pub use area::CpuMemory;
 pub use config::{Config, SerialInterrupt};
+pub use console::Console;
 pub use dispatch::Handling;
 pub use entry::{serial_entry, vector_entry};
 pub use error::{ClaimError, InstallError, StartCpuError};

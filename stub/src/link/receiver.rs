@@ -10,6 +10,8 @@ const FAR_TOO_LONG: usize = 8;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Found {
     Nothing,
+    /// Any other byte between frames.
+    Unframed,
     /// `+` between frames.
     Acknowledgement,
     /// `-` between frames.
@@ -72,7 +74,7 @@ impl<const PACKET: usize> Receiver<PACKET> {
                 self.start();
                 Found::Nothing
             }
-            (State::Between, _) => Found::Nothing,
+            (State::Between, _) => Found::Unframed,
             (State::Payload, b'#') => {
                 self.state = State::FirstDigit;
                 Found::Nothing
@@ -114,6 +116,17 @@ impl<const PACKET: usize> Receiver<PACKET> {
         self.checksum = 0;
         self.is_damaged = false;
         self.state = State::Payload;
+    }
+
+    /// Looks for another frame, and gives what there is of this one.
+    pub(super) fn abandon(&mut self) -> Option<&[u8]> {
+        match self.state {
+            State::Payload => {
+                self.state = State::Between;
+                Some(&self.payload)
+            }
+            State::Between | State::FirstDigit | State::SecondDigit { .. } => None,
+        }
     }
 
     /// The line has lost or damaged something: of the frame, if one is under way.

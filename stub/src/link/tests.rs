@@ -22,7 +22,7 @@ fn feed<const P: usize, const Q: usize>(link: &mut Link<P, Q>, bytes: &[u8]) -> 
     bytes
         .iter()
         .map(|byte| link.receive(*byte))
-        .filter(|received| *received != Received::Nothing)
+        .filter(|received| !matches!(received, Received::Nothing | Received::Unframed(_)))
         .collect()
 }
 
@@ -41,6 +41,31 @@ fn a_frame_is_framed_as_the_protocol_says() {
     assert_eq!(text(&framed(b"")), "$#00");
     assert_eq!(text(&framed(b"OK")), "$OK#9a");
     assert_eq!(text(&framed(b"vCont;c")), "$vCont;c#a8");
+}
+
+#[test]
+fn what_is_outside_of_frames_and_answers_nothing_is_handed_on() {
+    let mut link = Small::new();
+    let unframed: Vec<Received> = b"a+\r$g#67-".iter().map(|byte| link.receive(*byte)).collect();
+    let mut expected = vec![Received::Unframed(b'a'), Received::Unframed(b'+')];
+    expected.extend([Received::Unframed(b'\r')].into_iter().chain([Received::Nothing; 4]));
+    expected.extend([Received::Packet, Received::Unframed(b'-')]);
+    assert_eq!(unframed, expected);
+    drain(&mut link);
+    link.send(b"OK");
+    drain(&mut link);
+    assert_eq!(link.receive(b'-'), Received::Nothing, "it is refused");
+}
+
+#[test]
+fn what_has_begun_and_is_no_frame_can_be_had_back() {
+    let mut link = Small::new();
+    assert_eq!(link.abandon(), None);
+    assert_eq!(feed(&mut link, b"$HOME"), []);
+    assert_eq!(link.abandon(), Some(&b"HOME"[..]));
+    assert_eq!(link.abandon(), None);
+    assert_eq!(link.receive(b'\n'), Received::Unframed(b'\n'));
+    assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet]);
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub(super) enum Phase {
 
 pub(super) struct Client {
     pub phase: Phase,
+    /// It has not acknowledged what was said while the target ran, and has not been heard of since.
+    pub is_deaf: bool,
     pub thread_ids: ThreadIds,
     pub vocabulary: Vocabulary,
     /// The thread whose registers and memory it looks at.
@@ -63,6 +65,7 @@ impl Client {
     pub const fn new() -> Self {
         Self {
             phase: Phase::Absent,
+            is_deaf: false,
             thread_ids: ThreadIds::Plain,
             vocabulary: Vocabulary { swbreak: false, hwbreak: false },
             access: NonZeroUsize::MIN,
@@ -113,6 +116,7 @@ impl Client {
 
     /// It has said something else.
     pub fn go_on(&mut self) {
+        self.is_deaf = false;
         self.resumed_with.clear();
     }
 

@@ -77,6 +77,8 @@ pub(crate) struct Firmware {
     pub commands: &'static [Command],
     pub memory_map: &'static str,
     pub transport: Transport,
+    /// Takes what is typed on the line while no client is there.
+    pub reader: Option<fn(u8)>,
 }
 
 /// One packet's view of everything that a packet may touch.

@@ -3,6 +3,7 @@
 mod bench;
 mod breakpoints;
 mod clients;
+mod console;
 mod cpus;
 mod losses;
 mod machine;

@@ -4,6 +4,7 @@ mod arbitration;
 mod asking;
 mod bench;
 mod breakpoints;
+mod console;
 mod costs;
 mod embedding;
 mod flags;

@@ -4,6 +4,7 @@
 //! the debugger. The *config guard* watches a table that should not change, counts the
 //! writes and carries on.
 
+use crate::console;
 use crate::policy::policy;
 use examples::arguments::Arguments;
 use examples::{interrupts, paging};
@@ -13,7 +14,7 @@ use tetrarch::arbiter::{
 use tetrarch::link::Transport;
 use tetrarch_x86::{Config, SerialInterrupt, Stub, vector};
 
-static STUB: Stub = Stub::new();
+pub static STUB: Stub = Stub::new();
 
 /// The claims that can be given back.
 pub struct Guards {
@@ -33,6 +34,7 @@ pub fn start(arguments: &Arguments) -> Guards {
         },
         serial_interrupt: Some(serial),
         policy: policy(arguments),
+        reader: Some(console::read),
         transport: match arguments.has("reliable") {
             true => Transport::Reliable,
             false => Transport::Lossy,

@@ -23,12 +23,14 @@
 #![no_main]
 #![allow(non_upper_case_globals, reason = "gdb users type these names")]
 
+mod console;
 mod guards;
 mod policy;
 
 use core::arch::asm;
 use core::panic::PanicInfo;
 
+use console::Console;
 use examples::arguments::Arguments;
 use examples::{interrupts, paging};
 use guards::Guards;
@@ -57,6 +59,11 @@ static mut frame: [u8; 32] = [0; 32];
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".page.provoke")]
 static mut provoke: u32 = 0;
+
+/// Set from gdb: says how many turns there were, so many times.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".page.say")]
+static mut say: u32 = 0;
 
 /// Set from gdb: 1 claims the config guard, 2 releases it, 3 ends the stub.
 #[unsafe(no_mangle)]
@@ -102,10 +109,13 @@ fn image_main(arguments: Arguments) {
 #[inline(never)]
 fn control_loop(turns: Option<u64>, guards: &mut Guards) {
     let mut turn = 0;
+    let mut console = Console::new();
     while turns != Some(turn) {
         step_once();
         do_wrong(take(&raw mut provoke));
         guards.obey(take(&raw mut claim));
+        console::say(take(&raw mut say), turn);
+        console.serve();
         turn += 1;
     }
 }

@@ -1,0 +1,96 @@
+//! The line as the firmware's console: what it says, and what is typed.
+//!
+//! The line is the client's while one is there. What the firmware says reaches it as `O` packets
+//! while the target runs, which gdb prints; what comes between packets is noise. Without a client
+//! the line is a terminal's: text goes out as it is, and what is typed goes to the firmware's
+//! reader, byte by byte. A `$` begins a packet all the same; if a line ends before that does, it was
+//! none, and the reader gets it after all.
+
+use core::fmt::Write;
+
+use heapless::String;
+
+use super::client::Phase;
+use super::{Overheard, Session};
+use crate::link::Received;
+
+/// The longest piece of text that can be said at a time, in bytes.
+pub const PIECE: usize = 64;
+
+/// What became of a piece of text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Said {
+    /// It will be sent.
+    Queued,
+    /// Not yet: the piece before has not been acknowledged. To be tried again.
+    Busy,
+    /// There is no client: send it as it is, when [`Session::next_byte`] has nothing more.
+    Raw,
+    /// There is a client, but it does not listen.
+    Unheard,
+}
+
+impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET, QUEUE, CPUS> {
+    /// Gives what is typed on the line while no client is there to `reader`, which must only store
+    /// it: it is called with interrupts off.
+    pub const fn set_reader(&mut self, reader: fn(u8)) {
+        self.firmware.reader = Some(reader);
+    }
+
+    /// Says [`PIECE`] bytes of the firmware's or less, while the target runs.
+    pub fn say(&mut self, text: &[u8]) -> Said {
+        match self.client.phase {
+            Phase::Absent => Said::Raw,
+            Phase::Commanding => Said::Unheard,
+            Phase::Waiting if self.client.is_deaf => Said::Unheard,
+            Phase::Waiting if !self.link.is_drained() => Said::Busy,
+            Phase::Waiting => {
+                let mut packet = String::<{ 1 + 2 * PIECE }>::new();
+                let _ = packet.push('O');
+                for byte in text.iter().take(PIECE) {
+                    // There is room for each.
+                    let _ = write!(packet, "{byte:02x}");
+                }
+                self.link.send(packet.as_bytes());
+                Said::Queued
+            }
+        }
+    }
+
+    /// Time has passed while the target runs, and something that was said may have been lost. As
+    /// [`pass_time`](Self::pass_time); a client that does not hear is not spoken to any more, until
+    /// it is heard of.
+    pub fn pass_time_running(&mut self, now: u64, patience: u64) {
+        if self.link.pass_time(now, patience) == Received::GaveUp {
+            self.lose_client();
+        }
+    }
+
+    /// It has not acknowledged what was said while the target runs: until it is heard of, nothing
+    /// more is said.
+    pub(super) fn lose_client(&mut self) -> Overheard {
+        self.client.is_deaf = true;
+        Overheard::Nothing
+    }
+
+    /// A byte that is none of the protocol's.
+    pub(super) fn read_from_console(&mut self, byte: u8) -> Overheard {
+        if let (Phase::Absent, Some(reader)) = (self.client.phase, self.firmware.reader) {
+            reader(byte);
+        }
+        Overheard::Nothing
+    }
+
+    /// The end of a line is in no packet that a client begins with.
+    pub(super) fn hear_line_end(&mut self, byte: u8) {
+        let is_end = matches!(byte, b'\r' | b'\n');
+        if let (true, Phase::Absent, Some(reader)) =
+            (is_end, self.client.phase, self.firmware.reader)
+            && let Some(begun) = self.link.abandon()
+        {
+            reader(b'$');
+            begun.iter().copied().for_each(reader);
+        }
+    }
+}
