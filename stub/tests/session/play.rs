@@ -9,8 +9,9 @@ use arbitrary::{Arbitrary, Unstructured};
 use tetrarch::arbiter::{
     Against, Claim, Condition, CpuId, Handle, Owner, Protected, Region, Request, Scope, Verdict,
 };
-use tetrarch::link::frame;
+use tetrarch::link::{Transport, frame};
 use tetrarch::patch::INT3;
+use tetrarch::policy::{Access, Grant, Lock, Policy};
 use tetrarch::session::{Cause, Motion, Next, Overheard};
 use tetrarch::target::{CpuState, Machine};
 
@@ -21,11 +22,33 @@ use crate::script::{Event, Happening};
 const CPUS: usize = 2;
 /// The first half of the memory cannot be written but for breakpoints; of the other, this much.
 const PROTECTED: usize = 0x100;
+const LOCK: Lock = Lock {
+    check: |word| (word == b"sesame").then_some(Grant::ReadOnly),
+    delay: PATIENCE,
+    patience: 8 * PATIENCE,
+};
+
+fn policy(access: Access) -> Policy {
+    Policy { access, ranges: &[] }
+}
+
 /// A range is stepped through as often as this; then the CPU is found outside of it.
 const STEPS: usize = 4;
 
+/// What the firmware lets the client do.
+#[derive(Arbitrary, Clone, Copy, PartialEq, Eq, Debug)]
+enum House {
+    Open,
+    /// Without acknowledgements, if the client wants that.
+    Reliable,
+    ReadOnly,
+    /// The word is `sesame`, and then it may look.
+    Locked,
+}
+
 /// A machine with a client that says anything.
 pub struct Play {
+    house: House,
     bench: BenchOf<CPUS>,
     /// The firmware's claims.
     guards: Vec<(Handle, Request)>,
@@ -40,7 +63,7 @@ pub struct Play {
 
 /// Plays bytes as they are.
 pub fn bytes(data: &[u8]) {
-    let mut play = Play::new();
+    let mut play = Play::new(House::Open);
     data.iter().for_each(|byte| play.byte(*byte));
     play.end();
 }
@@ -48,7 +71,7 @@ pub fn bytes(data: &[u8]) {
 /// Plays events, among them packets that are nearly right.
 pub fn events(data: &[u8]) {
     let mut data = Unstructured::new(data);
-    let mut play = Play::new();
+    let mut play = Play::new(House::arbitrary(&mut data).unwrap_or(House::Open));
     while let (false, Ok(event)) = (data.is_empty(), Event::arbitrary(&mut data)) {
         play.event(&event);
     }
@@ -56,8 +79,14 @@ pub fn events(data: &[u8]) {
 }
 
 impl Play {
-    fn new() -> Self {
+    fn new(house: House) -> Self {
         let mut bench = BenchOf::new(1, 1);
+        match house {
+            House::Open => {}
+            House::Reliable => bench.session.set_transport(Transport::Reliable),
+            House::ReadOnly => bench.session.set_policy(policy(Access::ReadOnly)),
+            House::Locked => bench.session.set_policy(policy(Access::Locked(LOCK))),
+        }
         let region = |address, length| Region::new(address, length).expect("it does not wrap");
         let guard = |address, scope| {
             Request::pinned(Owner::System("guard"), region(address, 8), Condition::Write).on(scope)
@@ -74,6 +103,7 @@ impl Play {
         bench.arbiter.protect(protected).expect("there is room");
         let before = bench.machine.bytes.clone();
         Self {
+            house,
             bench,
             guards: guards.into(),
             before,
@@ -94,7 +124,19 @@ impl Play {
                 let now = self.bench.machine.now.unwrap_or_default();
                 self.bench.machine.now = Some(now + PATIENCE);
                 if self.is_staying() {
-                    assert_eq!(self.bench.pass_time(), Next::Stay);
+                    let next = self.bench.pass_time();
+                    match (next, self.house) {
+                        // It is sent away.
+                        (Next::Run(_), House::Locked) => self.bench.let_go(),
+                        _ => assert_eq!(next, Next::Stay),
+                    }
+                } else {
+                    self.bench.session.pass_time_running(now + PATIENCE, PATIENCE);
+                }
+            }
+            Event::Say(text) => {
+                if !self.is_staying() {
+                    let _ = self.bench.session.say(text);
                 }
             }
             Event::Happens { cpu, what } => self.happen(CpuId(u16::from(cpu & 1)), *what),
@@ -189,8 +231,11 @@ impl Play {
         }
     }
 
-    /// The last thing that the client said is a packet that lets the target go.
+    /// The last thing that the client said is a packet that lets the target go; or it was sent away.
     fn was_told_to_go_on(&self) {
+        if self.house == House::Locked && !self.bench.session.has_client() {
+            return;
+        }
         let start = self.heard.iter().rposition(|byte| *byte == b'$').expect("a packet");
         let text = &self.heard[start + 1..];
         let payload = text.split(|byte| *byte == b'#').next().expect("at least one part");
@@ -214,6 +259,10 @@ impl Play {
         let is_guard =
             |(_, claim): &(Handle, &Claim)| matches!(claim.request().owner, Owner::System(_));
         assert_eq!(bench.arbiter.claims().filter(is_guard).count(), guards.len());
+        match self.house {
+            House::Open | House::Reliable => {}
+            House::ReadOnly | House::Locked => assert!(bench.machine.bytes == *before),
+        }
         let (code, data) = bench.machine.bytes.split_at(WRITABLE - BASE);
         let (code_before, data_before) = before.split_at(WRITABLE - BASE);
         let changed = |(now, before): (&u8, &u8)| now != before && *now != INT3;

@@ -13,6 +13,8 @@ pub enum Event {
     Acknowledge,
     /// So long that the session takes what it waits for to be lost.
     Wait,
+    /// The firmware says something while it runs.
+    Say(Vec<u8>),
     Happens {
         cpu: u8,
         what: Happening,
@@ -92,6 +94,7 @@ pub enum Fixed {
     Detach,
     Kill,
     Reset,
+    NoAcknowledgements,
 }
 
 impl Packet {
@@ -170,7 +173,18 @@ impl Place {
 
 impl Words {
     fn line(&self) -> Vec<u8> {
-        const COMMANDS: [&str; 8] = ["help", "dr", "tasks", "why", "stop", "reset", "cpus", "dr 1"];
+        const COMMANDS: [&str; 10] = [
+            "help",
+            "dr",
+            "tasks",
+            "why",
+            "stop",
+            "reset",
+            "cpus",
+            "dr 1",
+            "unlock ",
+            "unlock sesame",
+        ];
         let command = COMMANDS.get(usize::from(self.0)).copied().unwrap_or_default();
         [command.as_bytes(), &self.1].concat()
     }
@@ -191,6 +205,7 @@ impl Fixed {
             Self::Detach => "D;1".into(),
             Self::Kill => "k".into(),
             Self::Reset => "R00".into(),
+            Self::NoAcknowledgements => "QStartNoAckMode".into(),
         }
     }
 }
