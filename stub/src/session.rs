@@ -40,7 +40,7 @@ use client::{Client, Phase};
 use places::Place;
 use untold::Untold;
 
-pub use crate::stop::{Cause, Fault};
+pub use crate::stop::{Cause, Fault, Mishap};
 pub use console::{PIECE, Said};
 pub use run::{Go, Motion, ResumeFlag};
 
@@ -188,6 +188,10 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
                 self.announce(arbiter, machine, reason, stop::by(reason, &cause))
             }
             Cause::Panic(_) => {
+                let reason = Reason::Aborted;
+                self.announce(arbiter, machine, reason, stop::by(reason, &cause))
+            }
+            Cause::Mishap(_) => {
                 let reason = Reason::Aborted;
                 self.announce(arbiter, machine, reason, stop::by(reason, &cause))
             }

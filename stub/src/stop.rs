@@ -44,6 +44,28 @@ pub enum Cause<'a> {
     Nmi,
     /// The firmware panicked.
     Panic(&'a str),
+    /// The stub, or a handler that it called, could not go on.
+    Mishap(Mishap),
+}
+
+/// What came in the way of work of the stub's, or of what it called of the firmware's, and ended it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Mishap {
+    /// For instance `page fault`, or `panic`.
+    pub what: &'static str,
+    /// Where it came, or 0 if that is not known.
+    pub address: usize,
+}
+
+impl fmt::Display for Mishap {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "a {}", self.what)?;
+        if self.address != 0 {
+            write!(out, " at {:#x}", self.address)?;
+        }
+        out.write_str(" inside the stub or what it called of the firmware's")
+    }
 }
 
 /// A fault, as a person wants it named.
@@ -142,6 +164,7 @@ pub(crate) fn by(reason: Reason, cause: &Cause<'_>) -> StopText {
         Cause::Fault(Fault { name, address: Some(address), .. }) => {
             write!(line, "stopped by a {name} at {address:#x}")
         }
+        Cause::Mishap(mishap) => write!(line, "stopped by {mishap}"),
         Cause::Fault(Fault { name, address: None, .. }) => write!(line, "stopped by a {name}"),
         Cause::Panic(message) => write!(line, "stopped by a panic: {message}"),
         Cause::Nmi => write!(line, "stopped by an NMI"),

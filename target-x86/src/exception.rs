@@ -106,7 +106,13 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Installed
     fn enter_for_panic(&self, text: Text) -> Result<(), Unavailable> {
         cpus::without_interrupts(|| {
             let (_, local) = self.here().filter(|_| self.rules()).ok_or(Unavailable)?;
-            local.enter().map_err(|HeldHere| Unavailable)?.message = text;
+            let Ok(mut mine) = local.enter() else {
+                // In the stub, or in what it called.
+                local.attempt.give_up();
+                return Err(Unavailable);
+            };
+            mine.message = text;
+            drop(mine);
             self.enter(local, Request::Panic);
             Ok(())
         })
@@ -264,6 +270,9 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
         let Ok(mut mine) = self.local.enter() else {
             let is_breakpoint = self.frame.vector == vector::BREAKPOINT;
             if is_breakpoint && own_code::step_aside(self.frame) == Outcome::Gone {
+                return;
+            }
+            if self.local.attempt.give_up_in(self.frame) {
                 return;
             }
             panic::fatal(self.frame)

@@ -10,7 +10,17 @@ use crate::frame::{Frame, vector};
 
 /// What the exception in `frame` is called, as it reads after "a".
 pub(crate) fn describe(frame: &Frame) -> Fault<'static> {
-    let (name, signal) = match frame.vector {
+    let (name, signal) = name_and_signal(frame.vector);
+    Fault { name, signal, address: address(frame) }
+}
+
+/// What the exception with this vector is called, likewise.
+pub(crate) fn name(vector: u64) -> &'static str {
+    name_and_signal(vector).0
+}
+
+fn name_and_signal(vector: u64) -> (&'static str, Signal) {
+    match vector {
         vector::DIVIDE => ("divide error", Signal::SIGFPE),
         vector::DEBUG => ("debug exception", Signal::SIGTRAP),
         vector::BREAKPOINT => ("breakpoint", Signal::SIGTRAP),
@@ -30,10 +40,10 @@ pub(crate) fn describe(frame: &Frame) -> Fault<'static> {
         19 => ("floating-point error (SSE)", Signal::SIGFPE),
         20 => ("virtualization exception", Signal::SIGSEGV),
         21 => ("control-protection fault", Signal::SIGSEGV),
+        vector::PANIC => ("panic", Signal::SIGABRT),
         28..=30 => ("hypervisor exception", Signal::SIGTRAP),
         _ => ("reserved exception", Signal::SIGTRAP),
-    };
-    Fault { name, signal, address: address(frame) }
+    }
 }
 
 /// Where a page fault wanted to go.

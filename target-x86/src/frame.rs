@@ -39,6 +39,8 @@ pub mod vector {
     pub const SERIAL: u64 = 0x100;
     /// Stands for an NMI that goes on to the handler that the image has for it.
     pub(crate) const IMAGE_NMI: u64 = 0x101;
+    /// Stands for a panic.
+    pub(crate) const PANIC: u64 = 0x102;
     /// How many vectors are exceptions.
     pub const COUNT: usize = 32;
 }

@@ -7,6 +7,7 @@
 use tetrarch::arbiter::Condition;
 use tetrarch::dr::Dr6;
 use tetrarch::hit::{DebugException, Told, attribute};
+use tetrarch::session::Mishap;
 
 use crate::course::{Course, News};
 use crate::exception::{STEPPED, Visit};
@@ -14,20 +15,24 @@ use crate::frame::flag;
 use crate::local::{Mine, Own};
 use crate::memory::Linear;
 use crate::notes::{Exceptions, status_of};
+use crate::recovery::GivenUp;
 
 /// Debug exceptions of which the firmware's owners know.
 #[derive(Debug)]
 pub(crate) struct Hits {
     pub exceptions: Exceptions,
     pub told: Told,
+    /// What came in between when the owners were told; who was told then is not known.
+    pub mishap: Option<Mishap>,
 }
 
 impl Hits {
-    pub const NONE: Self = Self { exceptions: Exceptions::new(), told: Told::NOTHING };
+    pub const NONE: Self =
+        Self { exceptions: Exceptions::new(), told: Told::NOTHING, mishap: None };
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.exceptions.is_empty()
+        self.exceptions.is_empty() && self.mishap.is_none()
     }
 
     /// Nothing but a step that ended without the processor's help.
@@ -41,6 +46,7 @@ impl Hits {
     pub fn clear(&mut self) {
         self.exceptions.clear();
         self.told = Told::NOTHING;
+        self.mishap = None;
     }
 
     /// What happened in any of them.
@@ -50,7 +56,7 @@ impl Hits {
 
     /// Whether nobody wants more of it than to be told.
     fn is_settled(&self) -> bool {
-        self.told.is_settled() && !self.status().single_step()
+        self.mishap.is_none() && self.told.is_settled() && !self.status().single_step()
     }
 
     /// Whether the instruction at `rip` is one that hit before it was executed.
@@ -79,10 +85,13 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
     pub fn tell_owners(&self, mine: &mut Mine<'v, CLAIMS, TASKS>, exceptions: Exceptions) {
         let Own { part, hits, .. } = &mut **mine;
         hits.exceptions = exceptions;
-        hits.told = match part {
-            Some(part) => part.tell(self.cpu, &hits.exceptions, &mut Linear),
-            None => Told::NOTHING,
-        };
+        hits.told = Told::NOTHING;
+        let Some(part) = part else { return };
+        let tell = || part.tell(self.cpu, &hits.exceptions, &mut Linear);
+        match self.local.attempt.attempt(tell) {
+            Ok(told) => hits.told = told,
+            Err(GivenUp(mishap)) => hits.mishap = Some(mishap),
+        }
     }
 
     /// What comes after that: no more, for most hits.

@@ -13,6 +13,7 @@ use crate::hits::Hits;
 use crate::lead::{AS_BEFORE, Lead};
 use crate::panic::Text;
 use crate::pending::Request;
+use crate::recovery::GivenUp;
 use crate::state::State;
 use crate::stopped::Stopped;
 
@@ -35,7 +36,10 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
         let cause = match news {
             News::Debug => {
                 hits = core::mem::replace(&mut lead.mine.hits, Hits::NONE);
-                Cause::Told(&hits.exceptions, &hits.told)
+                match hits.mishap {
+                    Some(mishap) => Cause::Mishap(mishap),
+                    None => Cause::Told(&hits.exceptions, &hits.told),
+                }
             }
             News::Fault => Cause::Fault(fault::describe(self.frame)),
             News::Nmi => Cause::Nmi,
@@ -89,8 +93,26 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
     }
 
     fn stopped(&mut self, lead: &mut Lead<'v, CLAIMS, TASKS, CPUS>, cause: Cause<'_>) -> Next {
-        let (State { session, arbiter, .. }, mut machine) = self.view(lead);
-        session.stopped(arbiter, &mut machine, cause)
+        self.attempt(lead, |State { session, arbiter, .. }, machine| {
+            session.stopped(arbiter, machine, cause)
+        })
+    }
+
+    /// Has the session do something, or as much of it as can be done.
+    fn attempt(
+        &mut self,
+        lead: &mut Lead<'v, CLAIMS, TASKS, CPUS>,
+        work: impl FnOnce(
+            &mut State<CLAIMS, TASKS, CPUS>,
+            &mut Stopped<'_, CLAIMS, TASKS, CPUS>,
+        ) -> Next,
+    ) -> Next {
+        let attempt = &self.local.attempt;
+        let (state, mut machine) = self.view(lead);
+        attempt.attempt(|| work(state, &mut machine)).unwrap_or_else(|GivenUp(mishap)| {
+            let (State { session, arbiter, .. }, mut machine) = self.view(lead);
+            session.give_up(arbiter, &mut machine, mishap)
+        })
     }
 
     /// What the session works on.
@@ -123,15 +145,16 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
             if lead.collect_late() {
                 self.greet(lead);
             }
-            let (state, mut machine) = self.view(lead);
-            state.transmit();
-            let next = match state.receive() {
-                Some(byte) => state.session.receive(&mut state.arbiter, &mut machine, byte),
-                None => {
-                    core::hint::spin_loop();
-                    state.session.pass_time(&mut state.arbiter, &mut machine)
+            let next = self.attempt(lead, |state, machine| {
+                state.transmit();
+                match state.receive() {
+                    Some(byte) => state.session.receive(&mut state.arbiter, machine, byte),
+                    None => {
+                        core::hint::spin_loop();
+                        state.session.pass_time(&mut state.arbiter, machine)
+                    }
                 }
-            };
+            });
             match next {
                 Next::Stay => {}
                 next @ (Next::Run(_) | Next::Reset) => return next,

@@ -91,6 +91,7 @@ mod notes;
 mod own_code;
 mod panic;
 mod pending;
+mod recovery;
 mod registers;
 mod start;
 mod state;

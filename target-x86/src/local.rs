@@ -18,6 +18,7 @@ use crate::hits::Hits;
 use crate::mailbox::Mailbox;
 use crate::panic::Text;
 use crate::pending::Pending;
+use crate::recovery::Attempt;
 use crate::step::{self, System};
 use crate::tables::{self, DescriptorTable};
 
@@ -67,6 +68,8 @@ pub(crate) struct Local<const CLAIMS: usize, const TASKS: usize> {
     own: UnsafeCell<Own<CLAIMS, TASKS>>,
     pub pending: Pending,
     pub mailbox: Mailbox,
+    /// What may fail, on this CPU.
+    pub attempt: Attempt,
     /// The number of the plan in force, to be compared without a mark.
     in_force: AtomicU32,
     memory: AtomicPtr<CpuMemory>,
@@ -90,6 +93,7 @@ impl<const CLAIMS: usize, const TASKS: usize> Local<CLAIMS, TASKS> {
             own: UnsafeCell::new(Own::NONE),
             pending: Pending::new(),
             mailbox: Mailbox::new(),
+            attempt: Attempt::new(),
             in_force: AtomicU32::new(PlanId::NONE.bits()),
             memory: AtomicPtr::new(core::ptr::null_mut()),
             apic: AtomicU32::new(0),

@@ -152,7 +152,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             let exceptions = local.pending.debug.take();
             let told = part.tell(cpu, &exceptions, &mut Linear);
             if !told.concerns_nobody() {
-                *hits = Hits { exceptions, told };
+                *hits = Hits { exceptions, told, mishap: None };
                 return Departure::PutOff;
             }
         }

@@ -7,6 +7,7 @@ use gdbstub::arch::Arch;
 use heapless::String;
 use num_traits::{Bounded, NumCast};
 
+use super::client::Phase;
 use super::dialogue::{self, Outcome};
 use super::untold::Untold;
 use super::{Next, Overheard, Session, console};
@@ -14,6 +15,7 @@ use crate::arbiter::Arbiter;
 use crate::link::{Overflow, Transport};
 use crate::packet::{self, Checked, Errno, Farewell, Limits, Reply, ThreadIds};
 use crate::register_file::{self, RegisterFile};
+use crate::stop::Mishap;
 use crate::target::refusal::Refusal;
 use crate::target::{CpuState, Debuggee, Machine, cpu_of};
 
@@ -116,6 +118,32 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
                 Next::Stay
             }
         }
+    }
+
+    /// What the session was called for could not be finished, because of this: what the client has set
+    /// is taken out, since nobody knows how much of that is whole, and it gets an error for its
+    /// packet. The target stays stopped.
+    pub fn give_up<M: Machine, const CLAIMS: usize, const TASKS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
+        machine: &mut M,
+        mishap: Mishap,
+    ) -> Next {
+        self.debugger.clear(arbiter, machine);
+        self.untold.iter_mut().for_each(Untold::clear);
+        self.overheard = Overheard::Nothing;
+        self.debugger.refusal = Some(Refusal::GivenUp(mishap));
+        match self.client.phase {
+            Phase::Absent => {}
+            Phase::Commanding => {
+                self.link.send(Reply::Error(Errno::Failed).payload().as_ref());
+            }
+            Phase::Waiting => {
+                self.client.phase = Phase::Commanding;
+                self.report_stop(arbiter, machine);
+            }
+        }
+        Next::Stay
     }
 
     /// A reply for which there was no room has been dropped: an error is short, and better than

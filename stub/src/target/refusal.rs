@@ -11,6 +11,7 @@ use crate::arbiter::{Region, RegionError, Rejection};
 use crate::packet::Errno;
 use crate::patch::{self, PatchError};
 use crate::policy::Denied;
+use crate::stop::Mishap;
 use crate::watch::{Kind, WatchError};
 
 /// A request that was answered with an error.
@@ -39,6 +40,8 @@ pub(crate) enum Refusal {
     Oversized,
     /// What the firmware does not allow.
     Policy(Denied),
+    /// The work on it could not be finished.
+    GivenUp(Mishap),
 }
 
 // Linux's numbers, as those of the fence.
@@ -69,6 +72,7 @@ impl Refusal {
             Refusal::Register(RegisterError::Refused) => Errno::Failed.code(),
             Refusal::Packet(errno) => errno.code(),
             Refusal::Oversized => Errno::TooLong.code(),
+            Refusal::GivenUp(_) => Errno::Failed.code(),
             Refusal::Policy(Denied::Locked) => ENOKEY,
             Refusal::Policy(Denied::ReadOnly(_)) => EROFS,
             Refusal::Policy(Denied::Range { .. }) => EPERM,
@@ -158,6 +162,10 @@ impl fmt::Display for Refusal {
                 )
             }
             Refusal::Oversized => out.write_str("packet refused: it is longer than the declared PacketSize"),
+            Refusal::GivenUp(mishap) => write!(
+                out,
+                "given up because of {mishap}; your breakpoints and watchpoints were taken out"
+            ),
             Refusal::Policy(denied) => write!(out, "refused: {denied}"),
         }
     }

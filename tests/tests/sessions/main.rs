@@ -13,6 +13,7 @@ mod hits;
 mod interruption;
 mod lifecycle;
 mod memory;
+mod mishaps;
 mod policy;
 mod regions;
 mod registers;

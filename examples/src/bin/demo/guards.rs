@@ -5,6 +5,7 @@
 //! writes and carries on.
 
 use crate::console;
+use crate::faulty;
 use crate::policy::policy;
 use examples::arguments::Arguments;
 use examples::{interrupts, paging};
@@ -35,6 +36,7 @@ pub fn start(arguments: &Arguments) -> Guards {
         serial_interrupt: Some(serial),
         policy: policy(arguments),
         reader: Some(console::read),
+        commands: &faulty::COMMANDS,
         transport: match arguments.has("reliable") {
             true => Transport::Reliable,
             false => Transport::Lossy,
@@ -56,7 +58,7 @@ pub fn start(arguments: &Arguments) -> Guards {
     }
     let mut guards = Guards { config: None };
     if !arguments.has("no-config-guard") {
-        guards.claim_config();
+        guards.claim_config(count);
     }
     guards
 }
@@ -81,21 +83,26 @@ fn protect_stub() {
 }
 
 impl Guards {
-    /// 1 claims the config guard, 2 releases it, 3 hands the machine over as if to a next stage;
+    /// 1 claims the config guard, 2 releases it, 3 hands the machine over as if to a next stage, 4 claims
+    /// the guard with a handler that goes wrong;
     /// anything else is no order.
     pub fn obey(&mut self, order: u32) {
         match order {
-            1 => self.claim_config(),
+            1 => self.claim_config(count),
             2 => self.release_config(),
             3 => hand_off(),
+            4 => {
+                self.release_config();
+                self.claim_config(faulty::handler);
+            }
             _ => {}
         }
     }
 
-    fn claim_config(&mut self) {
+    fn claim_config(&mut self, handler: Handler) {
         if self.config.is_none() {
             self.config =
-                claim("config-guard", &raw const crate::config as usize, Condition::Write, count);
+                claim("config-guard", &raw const crate::config as usize, Condition::Write, handler);
         }
     }
 

@@ -24,6 +24,7 @@
 #![allow(non_upper_case_globals, reason = "gdb users type these names")]
 
 mod console;
+mod faulty;
 mod guards;
 mod policy;
 
@@ -65,7 +66,8 @@ static mut provoke: u32 = 0;
 #[unsafe(link_section = ".page.say")]
 static mut say: u32 = 0;
 
-/// Set from gdb: 1 claims the config guard, 2 releases it, 3 ends the stub.
+/// Set from gdb: 1 claims the config guard, 2 releases it, 3 ends the stub, 4 claims it with a handler
+/// that goes wrong.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".page.claim")]
 static mut claim: u32 = 0;

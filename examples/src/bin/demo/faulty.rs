@@ -1,0 +1,47 @@
+//! Code of the firmware's that the stub calls, and that goes wrong: `monitor fail WAY`, and a claim's
+//! handler.
+
+use core::arch::asm;
+use core::fmt::Write;
+
+use examples::paging;
+use tetrarch::arbiter::{Hit, Verdict};
+use tetrarch::target::monitor::{Command, Effect};
+
+pub const COMMANDS: [Command; 1] = [Command {
+    name: "fail",
+    help: "WAY: goes wrong, by a fault, a division or a panic",
+    effect: Effect::Nothing,
+    run: fail,
+}];
+
+fn fail(way: &str, out: &mut dyn Write) {
+    // What does not fit is cut off by the stub.
+    let _ = writeln!(out, "about to fail");
+    match way.trim() {
+        "fault" => follow_a_bad_pointer(),
+        "division" => divide_by_zero(),
+        "panic" => panic!("provoked in a command"),
+        other => _ = writeln!(out, "no such way: {other}"),
+    }
+}
+
+/// A handler of the config guard's that never returns.
+pub fn handler(_: &Hit) -> Verdict {
+    follow_a_bad_pointer();
+    Verdict::Continue
+}
+
+fn follow_a_bad_pointer() {
+    // SAFETY: wrong on purpose: the page fault is the effect that is wanted.
+    unsafe {
+        asm!("mov {0}, qword ptr [{0}]", inout(reg) paging::unmapped() => _, options(nostack, preserves_flags));
+    }
+}
+
+fn divide_by_zero() {
+    // SAFETY: wrong on purpose, as above.
+    unsafe {
+        asm!("div {0:e}", in(reg) 0, inout("eax") 1 => _, inout("edx") 0 => _, options(nomem, nostack));
+    }
+}

@@ -1,0 +1,67 @@
+//! Faults inside the stub, in what it calls of the firmware's: the machine is not lost.
+
+use anyhow::{Result, ensure};
+use tetrarch_tests::{Boot, Gdb, under_gdb};
+
+use crate::support::{same, to_next_turn};
+
+/// Everything works as it did.
+fn all_is_well(gdb: &mut Gdb) -> Result<()> {
+    gdb.expect("monitor dr", "null-guard")?;
+    to_next_turn(gdb)?;
+    gdb.expect("watch ticks", "Hardware watchpoint")?;
+    let start = gdb.number("ticks")?;
+    gdb.expect("continue", &format!("New value = {}", start + 1))?;
+    gdb.command("delete")?;
+    gdb.command("stepi")?;
+    let writes = gdb.number("demo::config_writes")?;
+    gdb.command("set variable demo::provoke = 2")?;
+    to_next_turn(gdb)?;
+    to_next_turn(gdb)?;
+    same("writes that the guard has seen", gdb.number("config_writes")?, writes + 1)
+}
+
+#[test]
+fn a_command_of_the_firmwares_that_fails_costs_its_answer_and_nothing_else() -> Result<()> {
+    under_gdb(Boot::new("demo")?, |session| {
+        let gdb = &mut session.gdb;
+        to_next_turn(gdb)?;
+        for (way, what) in [
+            ("fault", "given up because of a page fault at 0x"),
+            ("division", "given up because of a divide error at 0x"),
+            ("panic", "given up because of a panic inside the stub"),
+        ] {
+            let place = gdb.number("$rip")?;
+            let output = gdb.command(&format!("monitor fail {way}"))?;
+            ensure!(output.contains("rotocol error with Rcmd"), "{way}: {output}");
+            gdb.expect("monitor why", what)?;
+            same("the target has not moved", gdb.number("$rip")?, place)?;
+            all_is_well(gdb)?;
+        }
+        // A mere mistake is none.
+        gdb.expect("monitor fail so", "no such way: so")?;
+        all_is_well(gdb)
+    })
+}
+
+#[test]
+fn a_handler_that_fails_stops_in_the_debugger() -> Result<()> {
+    under_gdb(Boot::new("demo")?, |session| {
+        let gdb = &mut session.gdb;
+        for _ in 0..3 {
+            gdb.command("set variable demo::claim = 4")?;
+            to_next_turn(gdb)?;
+            to_next_turn(gdb)?;
+            gdb.command("set variable provoke = 2")?;
+            let output = gdb.expect("continue", "tetrarch: stopped by a page fault at 0x")?;
+            ensure!(output.contains("SIGABRT") && output.contains("write_config"), "{output}");
+            gdb.command("set variable demo::claim = 2")?;
+            to_next_turn(gdb)?;
+            to_next_turn(gdb)?;
+            gdb.command("set variable claim = 1")?;
+            to_next_turn(gdb)?;
+            all_is_well(gdb)?;
+        }
+        Ok(())
+    })
+}
