@@ -239,8 +239,11 @@ impl Play {
         let start = self.heard.iter().rposition(|byte| *byte == b'$').expect("a packet");
         let text = &self.heard[start + 1..];
         let payload = text.split(|byte| *byte == b'#').next().expect("at least one part");
+        // A `k` of who may not end the target is a goodbye.
+        let leaves = payload == b"k" && matches!(self.house, House::ReadOnly | House::Locked);
         let resumes = matches!(payload.first(), Some(b'c' | b'C' | b's' | b'S' | b'D'))
-            || payload.starts_with(b"vCont;");
+            || payload.starts_with(b"vCont;")
+            || leaves;
         // The digits of the sum may be of either case.
         let lowercase = |byte: u8| byte.to_ascii_lowercase();
         let is_whole =
