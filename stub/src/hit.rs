@@ -15,6 +15,7 @@ use crate::arbiter::{
 use crate::bank::Bank;
 use crate::dr::{Dr6, Dr7, Slot};
 use crate::event::{self, Event};
+use crate::gather::gather;
 use crate::machine::Memory;
 
 mod delivery;
@@ -109,8 +110,8 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         let mut delivery = Delivery { windows, stops, further_stops, debugger: Vec::new() };
         // By handle, because counting the hits changes the claims.
         let claims = self.claims().filter(|(_, claim)| claim.request().owner == Owner::Debugger);
-        let debugger: Vec<Handle, CLAIMS> = claims.map(|(handle, _)| handle).collect();
-        for handle in debugger {
+        let debugger: Vec<Handle, CLAIMS> = gather(claims.map(|(handle, _)| handle));
+        for handle in debugger.iter().copied() {
             let hit = self.deliver_to_debugger(handle, cpu, exceptions, memory);
             if let Some(hit) = hit {
                 let change = told.change(handle).unwrap_or(hit.change);
@@ -128,8 +129,8 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
         let windows = match (self.cpu(cpu), claim) {
             (Some(part), Some(claim)) => {
                 let is_own =
-                    |one: &Window| part.asks_for(cpu, claim.request(), one, exception.plan);
-                part.wanted_hits(exception).into_iter().filter(is_own).collect()
+                    |one: &&Window| part.asks_for(cpu, claim.request(), one, exception.plan);
+                gather(part.wanted_hits(exception).iter().filter(is_own).copied())
             }
             (None, _) | (_, None) => Vec::new(),
         };
@@ -179,8 +180,8 @@ impl<const CLAIMS: usize, const CPUS: usize, const TASKS: usize, const SLOTS: us
     /// Looks at the regions of all claims: due at every resume, when the debugger may have
     /// written to memory.
     pub fn refresh_snapshots(&mut self, memory: &mut impl Memory) {
-        let handles: Vec<Handle, CLAIMS> = self.claims().map(|(handle, _)| handle).collect();
-        handles.into_iter().for_each(|handle| self.remember(handle, memory));
+        let handles: Vec<Handle, CLAIMS> = gather(self.claims().map(|(handle, _)| handle));
+        handles.iter().for_each(|handle| self.remember(*handle, memory));
     }
 }
 

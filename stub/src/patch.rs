@@ -76,16 +76,13 @@ impl Patches {
     /// Takes the breakpoint at `address` away; it is no error if there is none. If the byte
     /// cannot be written now, the breakpoint stays, and stays known.
     pub fn remove(&mut self, memory: &mut impl Memory, address: usize) -> Result<(), PatchError> {
-        let Some(index) = self.patches.iter().position(|patch| patch.address == address) else {
-            return Ok(());
-        };
-        let Some(patch) = self.patches.get(index) else {
+        let Some(patch) = self.patches.iter().find(|patch| patch.address == address) else {
             return Ok(());
         };
         if !patch.restore(memory) {
             return Err(PatchError::Unreachable);
         }
-        self.patches.swap_remove(index);
+        self.patches.retain(|patch| patch.address != address);
         Ok(())
     }
 

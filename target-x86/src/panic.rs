@@ -48,7 +48,10 @@ impl Text {
         match core::str::from_utf8(bytes) {
             Ok(text) => text,
             // A character was cut in two.
-            Err(error) => core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or(""),
+            Err(error) => {
+                let whole = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                core::str::from_utf8(whole).unwrap_or_default()
+            }
         }
     }
 }

@@ -30,6 +30,7 @@ use super::claim::{CpuId, Handle, TaskId, Tenure};
 use super::region::Widest;
 use super::turn::{Contender, Course, Turn};
 use crate::dr::Window;
+use crate::gather::gather;
 
 /// The number of a plan, for a task to carry.
 ///
@@ -169,7 +170,7 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         }
         self.choose();
         for index in known..self.queue.len() {
-            let (before, new) = self.queue.split_at_mut(index);
+            let Some((before, new)) = self.queue.split_at_mut_checked(index) else { continue };
             let Some(contender) = new.first_mut() else { continue };
             match before.iter().find(|other| other.window == contender.window) {
                 Some(other) => contender.turn = other.turn,
@@ -228,12 +229,10 @@ impl<const CLAIMS: usize, const SLOTS: usize> Plan<CLAIMS, SLOTS> {
         let waits = turns.clone().any(|contender| !self.wanted.contains(&contender.window));
         let front = turns.find(|contender| contender.turn.is_over()).filter(|_| waits);
         let Some(front) = front.map(|contender| contender.window) else { return };
-        let (mut back, mut queue): (Vec<Contender, CLAIMS>, Vec<Contender, CLAIMS>) =
-            self.queue.iter().partition(|contender| contender.window == front);
-        back.iter_mut().for_each(|contender| contender.turn = Turn::NONE);
-        // As many as there were.
-        let _ = queue.extend_from_slice(&back);
-        self.queue = queue;
+        let is_back = |contender: &&Contender| contender.window == front;
+        let stay = self.queue.iter().filter(|contender| !is_back(contender)).copied();
+        let back = self.queue.iter().filter(is_back);
+        self.queue = gather(stay.chain(back.map(|one| Contender { turn: Turn::NONE, ..*one })));
         self.choose();
     }
 

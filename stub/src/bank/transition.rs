@@ -104,15 +104,21 @@ fn orders(count: usize) -> impl Iterator<Item = [usize; 4]> {
         2 => 2,
         3.. => 1,
     };
-    // The first is any of four, the second any of the other three …
-    (0..24).step_by(alike).map(|number| {
-        let mut order = [0, 1, 2, 3];
-        order.swap(0, number / 6);
-        order.swap(1, 1 + number / 2 % 3);
-        order.swap(2, 2 + number % 2);
-        order
-    })
+    ORDERS.into_iter().step_by(alike)
 }
+
+/// All orders of four slots: the first is any of four, the second any of the other three …
+const ORDERS: [[usize; 4]; 24] = {
+    let mut orders = [[0, 1, 2, 3]; 24];
+    let mut number = 0;
+    while number < 24 {
+        orders[number].swap(0, number / 6);
+        orders[number].swap(1, 1 + number / 2 % 3);
+        orders[number].swap(2, 2 + number % 2);
+        number += 1;
+    }
+    orders
+};
 
 /// The n-th window in the n-th slot of `order`.
 fn place(wanted: &[Window], order: [usize; 4]) -> Placement {

@@ -12,6 +12,7 @@ use super::{Change, DebugException, Hit, Stopped, attribute};
 use crate::arbiter::{Cpu, CpuId, Handle, Owner, PlanId, Request, Snapshot, Verdict, Window};
 use crate::dr::Slot;
 use crate::event::{self, Event};
+use crate::gather::{append, gather};
 use crate::machine::Memory;
 
 /// What came of telling the system owners.
@@ -100,7 +101,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
             let slots = attribute(exception.status, &exception.live);
             // More than fit come only of several exceptions that were put off; the list is for
             // saying that there were some, and owners are told all the same.
-            told.windows.extend(slots.take(8 - told.windows.len()));
+            append(&mut told.windows, slots);
             let wanted = self.wanted_hits(exception);
             // By place, because telling changes the claims.
             for place in (0..CLAIMS).filter(|_| !wanted.is_empty()) {
@@ -108,7 +109,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
                 let request = *claim.request();
                 let is_own =
                     |window: &&Window| self.asks_for(cpu, &request, window, exception.plan);
-                let windows: Vec<Window, 4> = wanted.iter().filter(is_own).copied().collect();
+                let windows: Vec<Window, 4> = gather(wanted.iter().filter(is_own).copied());
                 match (windows.first(), request.owner) {
                     (None, _) => {}
                     (Some(_), Owner::Debugger) => {
@@ -130,7 +131,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const SLOTS: usize> Cpu<CLAIMS, TA
     /// The windows that hit, but for those that were left armed for nobody.
     pub(super) fn wanted_hits(&self, exception: &DebugException) -> Vec<Window, 4> {
         let hits = attribute(exception.status, &exception.live).map(|(_, window)| window);
-        hits.filter(|window| !self.is_stray(window, exception.plan)).collect()
+        gather(hits.filter(|window| !self.is_stray(window, exception.plan)))
     }
 
     /// Whether a claim with this request is in force, now or under the plan that was when the

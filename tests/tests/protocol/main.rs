@@ -10,6 +10,7 @@ mod clients;
 mod link;
 mod memory;
 mod names;
+mod panics;
 mod queries;
 mod readme;
 mod registers;
