@@ -28,7 +28,7 @@ pub struct Account {
     pub delays: u64,
     /// Frames that arrived whole by their checksum and are none that was sent.
     pub undetected: u64,
-    /// Ctrl-Cs outside of frames that nobody sent.
+    /// Ctrl-Cs that nobody sent: bytes 03 outside of frames, and in frames that cannot have one.
     pub interrupts: u64,
 }
 
@@ -184,8 +184,13 @@ impl Frames {
             self.frame = vec![byte];
             return None;
         }
+        let may_have_any_byte = self.frame.starts_with(b"$X");
+        if byte == 0x03 && !may_have_any_byte {
+            self.frame.clear();
+            return Some(Found::Interrupt);
+        }
         if self.frame.is_empty() {
-            return (byte == 0x03).then_some(Found::Interrupt);
+            return None;
         }
         self.frame.push(byte);
         let end = self.frame.len().checked_sub(3).filter(|end| self.frame[*end] == b'#')?;

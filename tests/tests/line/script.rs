@@ -126,10 +126,13 @@ impl Image {
         match command.does {
             Does::Run => {
                 expected.executed += 1;
-                says(&format!("{:#018x} in round ()", self.place(&expected)))?;
-                // A gdb that cannot read the old value says nothing of the watchpoint.
-                if output.contains("New value") {
-                    says(&format!("\nNew value = {}\n", expected.executed))?;
+                // What gdb cannot read when it shows a stop, it leaves out without a word.
+                let place = format!("{:#018x} in round ()", self.place(&expected));
+                let value = format!("\nNew value = {}\n", expected.executed);
+                for (what, text) in [(" in round ()", place), ("New value", value)] {
+                    if output.contains(what) {
+                        says(&text)?;
+                    }
                 }
             }
             Does::Count => says(&format!(" = {}\n", before.executed))?,
