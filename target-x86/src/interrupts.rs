@@ -7,7 +7,8 @@
 //! is to be the image's handler's: a second one would overwrite the frame of the first on an
 //! interrupt stack. So the way there is a far return. What stays open: an NMI that has come while
 //! the stub was at work was left by an IRETQ at once, and waited; and where a fault or a step came
-//! in between, the last IRETQ was that one's. Two that arrive before the handler's first instruction
+//! in between, the last IRETQ was that one's; and a handler behind a trap gate, with interrupts on, is
+//! reached by one. Two that arrive before the handler's first instruction
 //! are one, as they are for the processor.
 
 use tetrarch::machine::Memory;

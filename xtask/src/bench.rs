@@ -8,12 +8,13 @@
 //! in the host's time.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tetrarch_tests::Image;
 use tetrarch_tests::costs::{self, CASES, Clock, STRAY_HIT, Seen};
 use tetrarch_tests::image::workspace;
 use tetrarch_tests::rendezvous;
+use tetrarch_tests::{Boot, Image, Rsp};
 
 use crate::tools;
 
@@ -37,6 +38,8 @@ pub fn bench() -> Result<()> {
     println!();
     print_rendezvous()?;
     println!();
+    print_line()?;
+    println!();
     on_the_host()
 }
 
@@ -57,6 +60,40 @@ fn print_rendezvous() -> Result<()> {
             print!(" {:>20}", format!("{} {}", ticks.least, ticks.median));
         }
         println!();
+    }
+    Ok(())
+}
+
+/// For how long the stub does not look at the port: from a request until it has been answered by
+/// a `+`, which goes out when the request has been carried out.
+fn print_line() -> Result<()> {
+    const TIMES: usize = 301;
+    /// Ten bits a byte at 115,200 bits per second.
+    const BYTE: f64 = 10.0 / 115_200.0;
+    // The longest of each kind; `monitor help`, `monitor dr`.
+    const PACKETS: [&str; 7] =
+        ["g", "m100000,fc", "p3f", "Z2,200000,1f", "z2,200000,1f", "qRcmd,68656c70", "qRcmd,6472"];
+    let qemu = Boot::new("demo")?.start()?;
+    let mut client = Rsp::attach(&qemu)?;
+    println!(
+        "until a request is answered, in the emulator: microseconds, and bytes of 115,200 baud"
+    );
+    println!();
+    println!("{:24} {:>20} {:>20}", "", "least", "median");
+    for packet in PACKETS {
+        let mut times = Vec::new();
+        for _ in 0..TIMES {
+            let start = Instant::now();
+            client.send(packet)?;
+            times.push(start.elapsed());
+            // Console output comes before the reply.
+            while matches!(client.reply()?.as_bytes(), [b'O', rest @ ..] if rest != b"K") {}
+        }
+        times.sort_unstable();
+        let shown = |time: Duration| {
+            format!("{} µs, {:.1} bytes", time.as_micros(), time.as_secs_f64() / BYTE)
+        };
+        println!("{packet:24} {:>20} {:>20}", shown(times[0]), shown(times[TIMES / 2]));
     }
     Ok(())
 }
