@@ -16,7 +16,7 @@ use crate::script::{COMMANDS, Image, command};
 use crate::support::same;
 
 /// What gdb says when it gives something up.
-const COMPLAINTS: [&str; 11] = [
+const COMPLAINTS: [&str; 12] = [
     "Ignoring packet error",
     "Invalid run length encoding",
     "Invalid hex digit",
@@ -28,10 +28,15 @@ const COMPLAINTS: [&str; 11] = [
     "<unreadable>",
     LOST[0],
     LOST[1],
+    LOST[2],
 ];
 
 /// What it says when it still waits for a stop that it has given up.
-const LOST: [&str; 2] = ["while the selected thread is running", "while the target is running"];
+const LOST: [&str; 3] = [
+    "while the selected thread is running",
+    "while the target is running",
+    "Selected thread is running",
+];
 
 /// What came of a session.
 struct Course {
