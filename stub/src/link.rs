@@ -55,8 +55,7 @@
 //! which some bytes have left is finished first, since half a frame would swallow the `+`
 //! that follows it; gdb reads and forgets a frame that comes where it expects a `+`.
 //!
-//! A frame that is sent again although it had arrived, because the `+` was lost, is read and
-//! forgotten by gdb in the same way.
+//! So is a frame that is sent again although it had arrived, because the `+` was lost.
 //!
 //! # Without acknowledgements
 //!
@@ -75,6 +74,7 @@
 //!
 //! Packets go on to the fence ([`packet`](crate::packet)).
 
+mod acknowledging;
 mod receiver;
 mod sender;
 mod sink;
@@ -84,8 +84,9 @@ mod tests;
 pub use sender::Overflow;
 pub use sink::FrameSink;
 
+use acknowledging::Acknowledging;
 use receiver::{Found, Receiver};
-use sender::{AfterRefusal, Afterwards, Sender};
+use sender::{AfterRefusal, Sender};
 
 /// What the line does to bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,15 +96,6 @@ pub enum Transport {
     Lossy,
     /// It does not: a client may do without acknowledgements.
     Reliable,
-}
-
-/// Whether packets are acknowledged.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Acknowledging {
-    Always,
-    /// Until the next frame of ours has been.
-    OnceMore,
-    Never,
 }
 
 /// What a frame adds to its payload: `$`, `#` and two digits.
@@ -137,7 +129,7 @@ pub enum Received {
 /// as many frames.
 ///
 /// Nothing here blocks: the driver feeds each byte it receives to [`receive`](Self::receive)
-/// and writes what [`next_byte`](Self::next_byte) has, until that is nothing.
+/// and writes what [`next_byte`](Self::next_byte) has.
 #[derive(Debug)]
 pub struct Link<const PACKET: usize, const QUEUE: usize> {
     receiver: Receiver<PACKET>,
@@ -166,11 +158,12 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
             Found::Unframed => Received::Unframed(byte),
             Found::Interrupt => Received::Interrupt,
             Found::Acknowledgement | Found::Refusal if !self.sender.is_waiting() => {
-                self.greeted(byte);
+                self.acknowledging.greeted(byte);
                 Received::Unframed(byte)
             }
             Found::Acknowledgement => {
-                self.acknowledged();
+                self.acknowledging.acknowledged();
+                self.sender.acknowledged();
                 Received::Nothing
             }
             Found::Refusal => match self.sender.refused() {
@@ -209,33 +202,14 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
     }
 
     fn answer(&mut self, answer: u8) {
-        match self.acknowledging {
-            Acknowledging::Always | Acknowledging::OnceMore => self.sender.answer(answer),
-            Acknowledging::Never => {}
-        }
-    }
-
-    /// A `+` that answers nothing: without acknowledgements it is a new client's.
-    fn greeted(&mut self, byte: u8) {
-        if self.acknowledging == Acknowledging::Never && byte == b'+' {
-            self.acknowledging = Acknowledging::Always;
-        }
-    }
-
-    fn acknowledged(&mut self) {
-        match self.acknowledging {
-            Acknowledging::Always => self.sender.acknowledged(),
-            Acknowledging::OnceMore => {
-                self.acknowledging = Acknowledging::Never;
-                self.sender.acknowledged();
-            }
-            Acknowledging::Never => {}
+        if self.acknowledging.answers() {
+            self.sender.answer(answer);
         }
     }
 
     /// The client has asked for no more acknowledgements, and the frame that was queued last agrees.
     pub fn stop_acknowledging(&mut self) {
-        self.acknowledging = Acknowledging::OnceMore;
+        self.acknowledging.end();
     }
 
     /// The payload of the last packet, escapes and all.
@@ -282,10 +256,7 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
 
     /// The byte to write to the line now, if there is any.
     pub fn next_byte(&mut self) -> Option<u8> {
-        self.sender.next_byte(match self.acknowledging {
-            Acknowledging::Always | Acknowledging::OnceMore => Afterwards::Wait,
-            Acknowledging::Never => Afterwards::Drop,
-        })
+        self.sender.next_byte(self.acknowledging.afterwards())
     }
 
     /// Whether a frame was dropped for want of room since this was last asked.

@@ -44,7 +44,8 @@
 //! calls get at what they work on: `local`, what a CPU has for itself, or `lead`, what all share),
 //! `start` (further CPUs), `apic` (NMIs), `bring_up`, `install`, `tables`, `area`, `gates` and
 //! `directory` (IDT, GDT, TSS, stacks, and whose they are), `pending` and `notes` (what came at the
-//! wrong moment), `uart`, `panic`.
+//! wrong moment), `uart`, `console`, `panic`, and `recovery` (what fails is given up, and the stub
+//! goes on).
 //!
 //! # What the code relies on
 //!

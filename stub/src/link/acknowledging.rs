@@ -1,0 +1,52 @@
+//! Whether packets are acknowledged: always on a line that may lose them, and as long as the client
+//! wants it on another ("Without acknowledgements" in [`link`](super)).
+
+use super::sender::Afterwards;
+
+/// Whether packets are acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Acknowledging {
+    Always,
+    /// Until the next frame of ours has been.
+    OnceMore,
+    Never,
+}
+
+impl Acknowledging {
+    /// The client has asked for the end, and the frame that was queued last agrees.
+    pub(super) fn end(&mut self) {
+        *self = Self::OnceMore;
+    }
+
+    /// Whether the client's frames are answered by `+` or `-`.
+    pub(super) fn answers(self) -> bool {
+        match self {
+            Self::Always | Self::OnceMore => true,
+            Self::Never => false,
+        }
+    }
+
+    /// What happens to a frame of ours when its last byte has left.
+    pub(super) fn afterwards(self) -> Afterwards {
+        match self {
+            Self::Always | Self::OnceMore => Afterwards::Wait,
+            Self::Never => Afterwards::Drop,
+        }
+    }
+
+    /// The client has acknowledged the frame that waited for it.
+    pub(super) fn acknowledged(&mut self) {
+        match self {
+            Self::OnceMore => *self = Self::Never,
+            Self::Always | Self::Never => {}
+        }
+    }
+
+    /// A `+` or `-` that answers nothing. Without acknowledgements a `+` is a new client's.
+    pub(super) fn greeted(&mut self, byte: u8) {
+        match self {
+            Self::Never if byte == b'+' => *self = Self::Always,
+            Self::Always | Self::OnceMore | Self::Never => {}
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What comes over the line when nobody has been asked to speak: while the target runs, and a Ctrl-C
+//! while it does not.
+
+use super::client::Phase;
+use super::{Next, Overheard, Session};
+use crate::link::Received;
+use crate::packet;
+
+impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET, QUEUE, CPUS> {
+    /// A byte has arrived while the target is running.
+    ///
+    /// A client that waits for a stop reply may send Ctrl-C and nothing else, so a packet is a
+    /// new client, unless it is the old one's last packet again because it lost our
+    /// acknowledgement. Without a client a Ctrl-C is noise, and so is a packet that no client
+    /// starts with.
+    pub fn overhear(&mut self, byte: u8) -> Overheard {
+        self.hear_line_end(byte);
+        let overheard = match self.link.receive(byte) {
+            // An error reply now would be taken for the stop reply.
+            Received::Nothing | Received::Oversized => Overheard::Nothing,
+            Received::GaveUp => self.lose_client(),
+            Received::Interrupt if self.client.phase == Phase::Waiting => Overheard::Interrupt,
+            Received::Interrupt => self.read_from_console(byte),
+            Received::Unframed(byte) => self.read_from_console(byte),
+            Received::Packet if self.client.is_repeating(self.link.packet()) => Overheard::Nothing,
+            Received::Packet if !packet::is_known(self.link.packet()) => self.decline(),
+            Received::Packet => Overheard::Packet,
+        };
+        if overheard != Overheard::Nothing {
+            self.overheard = overheard;
+        }
+        overheard
+    }
+
+    /// What was overheard and has not been acted on.
+    pub fn overheard(&self) -> Overheard {
+        self.overheard
+    }
+
+    /// A packet that we do not know, on a running target: not worth a stop. A client that has
+    /// not started yet is told so; one that waits would take the answer for the stop reply.
+    fn decline(&mut self) -> Overheard {
+        if self.client.phase == Phase::Absent {
+            self.link.send(b"");
+        }
+        Overheard::Nothing
+    }
+
+    /// A Ctrl-C that crossed our stop reply, or came while gdb was at work between two steps.
+    /// The user wants the target to stop, and it did; but gdb may be about to resume it.
+    pub(super) fn interrupt_while_stopped(&mut self) -> Next {
+        if self.client.phase == Phase::Commanding {
+            if self.overheard == Overheard::Interrupt {
+                // Again: it may be waiting for a reply of which the acknowledgement was lost.
+                self.link.repeat();
+            }
+            self.overheard = Overheard::Interrupt;
+        }
+        Next::Stay
+    }
+}
