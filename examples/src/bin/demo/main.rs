@@ -66,6 +66,9 @@ static mut provoke: u32 = 0;
 #[unsafe(link_section = ".page.say")]
 static mut say: u32 = 0;
 
+/// Set by the console when a line has been typed.
+static mut typed: u32 = 0;
+
 /// Set from gdb: 1 claims the config guard, 2 releases it, 3 ends the stub, 4 claims it with a handler
 /// that goes wrong.
 #[unsafe(no_mangle)]
@@ -116,8 +119,13 @@ fn control_loop(turns: Option<u64>, guards: &mut Guards) {
         step_once();
         do_wrong(take(&raw mut provoke));
         guards.obey(take(&raw mut claim));
-        console::say(take(&raw mut say), turn);
-        console.serve();
+        match take(&raw mut say) {
+            0 => {}
+            times => console::say(times, turn),
+        }
+        if take(&raw mut typed) != 0 {
+            console.serve();
+        }
         turn += 1;
     }
 }
@@ -194,7 +202,8 @@ fn touch_unmapped_page() {
 /// Takes an order that gdb left in a variable, and leaves 0 there.
 fn take(order: *mut u32) -> u32 {
     others_may_look();
-    // SAFETY: the callers pass the address of a static that only a debugger touches otherwise.
+    // SAFETY: the callers pass the address of a static that only a debugger touches otherwise, or the
+    // serial port's interrupt, which one instruction does not race with on the one CPU there is.
     let taken = unsafe { *order };
     if taken != 0 {
         // SAFETY: as above.
