@@ -70,11 +70,13 @@
 //! lost altogether is the client's to send again.
 //!
 //! A request that comes twice, because our `+` was lost, is reported twice: what becomes of it is for
-//! the [session](crate::session) to say.
+//! the [session](crate::session) to say. One that comes twice because it was late is reported once
+//! (`copies`).
 //!
 //! Packets go on to the fence ([`packet`](crate::packet)).
 
 mod acknowledging;
+mod copies;
 mod receiver;
 mod sender;
 mod sink;
@@ -85,6 +87,7 @@ pub use sender::Overflow;
 pub use sink::FrameSink;
 
 use acknowledging::Acknowledging;
+use copies::Copies;
 use receiver::{Found, Receiver};
 use sender::{AfterRefusal, Sender};
 
@@ -135,6 +138,7 @@ pub struct Link<const PACKET: usize, const QUEUE: usize> {
     receiver: Receiver<PACKET>,
     sender: Sender<QUEUE>,
     acknowledging: Acknowledging,
+    copies: Copies,
 }
 
 impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
@@ -146,6 +150,7 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
             receiver: Receiver::new(),
             sender: Sender::new(),
             acknowledging: Acknowledging::Always,
+            copies: Copies::new(),
         }
     }
 
@@ -163,6 +168,7 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
             }
             Found::Acknowledgement => {
                 self.acknowledging.acknowledged();
+                self.copies.acknowledged();
                 self.sender.acknowledged();
                 Received::Nothing
             }
@@ -174,6 +180,11 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
                 self.answer(b'-');
                 Received::Nothing
             }
+            Found::Packet
+                if self.acknowledging.answers() && self.copies.is_late(self.receiver.payload()) =>
+            {
+                Received::Nothing
+            }
             Found::Packet => {
                 self.accept();
                 Received::Packet
@@ -183,6 +194,12 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
                 Received::Oversized
             }
         }
+    }
+
+    /// The time is `now`, for what arrives next; a client repeats a packet no sooner than `patience`
+    /// after it. To be called before bytes are handed over.
+    pub fn keep_time(&mut self, now: Option<u64>, patience: u64) {
+        self.copies.keep_time(now, patience);
     }
 
     /// The line has lost or damaged something here: a break, an overrun, a wrong parity or stop bit.

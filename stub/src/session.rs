@@ -213,6 +213,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         machine: &mut M,
         byte: u8,
     ) -> Next {
+        self.link.keep_time(machine.now(), machine.client_patience());
         match self.link.receive(byte) {
             Received::Nothing | Received::Unframed(_) | Received::GaveUp => Next::Stay,
             Received::Interrupt => self.interrupt_while_stopped(),
@@ -236,6 +237,12 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             Patience::Left => Next::Stay,
             Patience::Exhausted => self.dismiss(arbiter, machine),
         }
+    }
+
+    /// The time is `now`, for what is [overheard](Self::overhear) next; see
+    /// [`Link::keep_time`](crate::link::Link::keep_time).
+    pub fn keep_time(&mut self, now: u64, patience: u64) {
+        self.link.keep_time(Some(now), patience);
     }
 
     /// The port has found that something was lost or damaged on the line

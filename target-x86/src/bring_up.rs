@@ -126,6 +126,7 @@ unsafe fn settle<const CLAIMS: usize, const TASKS: usize, const CPUS: usize>(
     panic::set_port(config.port.base);
     state.uart = Some(uart);
     state.interrupts = serial.is_some();
+    state.client_patience = config.client_patience;
     state.session.set_commands(config.commands);
     state.session.set_policy(config.policy);
     state.session.set_transport(config.transport);

@@ -3,6 +3,7 @@
 use tetrarch::arbiter::{self, Arbiter, CpuId};
 use tetrarch::session::{Overheard, Session};
 
+use crate::cpus;
 use crate::uart::{Arrival, Backlog, Uart};
 
 /// The longest packet, in bytes. On a line that damages one byte in a thousand, 60 % of replies of this
@@ -20,6 +21,8 @@ pub(crate) struct State<const CLAIMS: usize, const TASKS: usize, const CPUS: usi
     pub arbiter: Arbiter<CLAIMS, CPUS, TASKS>,
     pub session: Session<PACKET, QUEUE, CPUS>,
     pub uart: Option<Uart>,
+    /// How soon a client repeats itself at the earliest, in ticks of the TSC.
+    pub client_patience: u64,
     /// Whether the port interrupts.
     pub interrupts: bool,
     /// Which CPUs the debugger has told to wait while others run.
@@ -33,6 +36,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> State<CLAIMS, T
             arbiter: Arbiter::new(arbiter::Config::DEFAULT),
             session: Session::new(),
             uart: None,
+            client_patience: 0,
             interrupts: false,
             held: [false; CPUS],
         }
@@ -54,6 +58,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> State<CLAIMS, T
     /// bounded number of bytes, so that a line that never falls silent does not stop it.
     pub fn overhear(&mut self) -> Overheard {
         let mut overheard = Overheard::Nothing;
+        self.session.keep_time(cpus::time_stamp(), self.client_patience);
         for _ in 0..BURST {
             if overheard != Overheard::Nothing {
                 break;

@@ -4,9 +4,6 @@
 //! The image runs round and round through [`LENGTH`] instructions that each add one to `executed`.
 //! A step is one more then, a `continue` with a watchpoint on `executed` too; what is written to
 //! `scratch` stays there. That makes it the image for a bad line.
-//!
-//! `client-patience=N` on the command line: so many ticks of the TSC without an acknowledgement, and
-//! a reply is sent again.
 #![no_std]
 #![no_main]
 #![allow(non_upper_case_globals, reason = "gdb users type these names")]
@@ -55,17 +52,12 @@ global_asm!(
 );
 
 #[unsafe(no_mangle)]
-fn image_main(arguments: Arguments) {
+fn image_main(_: Arguments) {
     let serial = SerialInterrupt {
         vector: interrupts::SERIAL_VECTOR,
         end_of_interrupt: interrupts::end_of_interrupt,
     };
-    let client_patience = arguments.number("client-patience");
-    let config = Config {
-        serial_interrupt: Some(serial),
-        client_patience: client_patience.unwrap_or(Config::DEFAULT.client_patience),
-        ..Config::DEFAULT
-    };
+    let config = Config { serial_interrupt: Some(serial), ..Config::DEFAULT };
     // SAFETY: ring 0, one CPU, an IDT that stays; nobody else uses COM1 or the debug registers.
     unsafe { STUB.install(config) }.expect("cannot install");
     let null = Region::new(0, 8).expect("a region");

@@ -43,6 +43,32 @@ fn a_frame_is_framed_as_the_protocol_says() {
     assert_eq!(text(&framed(b"vCont;c")), "$vCont;c#a8");
 }
 
+/// Both copies were waiting; the client will see one `+` and one reply.
+#[test]
+fn a_copy_that_is_late_is_not_answered_and_one_of_which_the_answer_was_lost_is() {
+    let mut link = Small::new();
+    for start in [0, 1000] {
+        link.keep_time(Some(start), 100);
+        assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet]);
+        link.send(b"OK");
+        link.keep_time(Some(start + 99), 100);
+        assert_eq!(feed(&mut link, b"$g#67"), []);
+        assert_eq!(drain(&mut link), "+$OK#9a");
+        assert_eq!(feed(&mut link, b"$g#67"), []);
+        assert_eq!(drain(&mut link), "");
+        // Seen, or asked for later, or something else.
+        link.keep_time(Some(start + 100), 100);
+        assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet]);
+        link.send(b"OK");
+        assert_eq!(drain(&mut link), "+$OK#9a");
+        assert_eq!(feed(&mut link, b"+$g#67"), [Received::Packet]);
+        assert_eq!(feed(&mut link, b"$?#3f$g#67"), [Received::Packet; 2]);
+        assert_eq!(drain(&mut link), "+++");
+    }
+    link.keep_time(None, 100);
+    assert_eq!(feed(&mut link, b"$g#67$g#67"), [Received::Packet; 2], "without a clock");
+}
+
 #[test]
 fn what_is_outside_of_frames_and_answers_nothing_is_handed_on() {
     let mut link = Small::new();
@@ -451,5 +477,5 @@ fn parts_give_the_packet_and_the_place_of_its_answer() {
 
 #[test]
 fn a_link_costs_little_more_than_its_buffers() {
-    assert!(size_of::<Link<1024, 2048>>() < 1024 + 2048 + 160);
+    assert!(size_of::<Link<1024, 2048>>() < 1024 + 2048 + 224);
 }
