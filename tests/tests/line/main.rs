@@ -2,6 +2,7 @@
 
 mod acknowledgements;
 mod chaos;
+mod late;
 mod noisy;
 mod replies;
 mod script;

@@ -68,7 +68,7 @@ impl Session {
         gdb.attach_to(proxy.address())?;
         let image = Image::prepare(&mut gdb)?;
         // Longer than a busy host takes: an answer that is late, and not lost, is one too many.
-        gdb.command("set remotetimeout 3")?;
+        gdb.command("set remotetimeout 2")?;
         ledger.begin();
         Ok(Self { gdb, qemu, image, proxy, ledger })
     }
