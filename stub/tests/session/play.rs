@@ -297,6 +297,8 @@ impl Play {
             return;
         }
         let hello = "qSupported:multiprocess+;swbreak+";
+        // What every client says first.
+        self.byte(b'+');
         // What was asked before it came is not its business.
         self.said.clear();
         let mut answers = if self.is_staying() {
