@@ -139,6 +139,7 @@ pub struct Link<const PACKET: usize, const QUEUE: usize> {
     sender: Sender<QUEUE>,
     acknowledging: Acknowledging,
     copies: Copies,
+    transport: Transport,
 }
 
 impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
@@ -151,6 +152,7 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
             sender: Sender::new(),
             acknowledging: Acknowledging::Always,
             copies: Copies::new(),
+            transport: Transport::Lossy,
         }
     }
 
@@ -186,8 +188,16 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
                 Received::Nothing
             }
             Found::Packet => {
+                // Not the same question again, of a client that has not seen the consent.
+                if self.receiver.payload() != b"QStartNoAckMode" {
+                    self.acknowledging.spoken_to();
+                }
                 self.accept();
                 Received::Packet
+            }
+            Found::Greeting => {
+                self.acknowledging.greeted(b'+');
+                Received::Nothing
             }
             Found::Oversized => {
                 self.accept();
@@ -196,10 +206,20 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
         }
     }
 
+    /// Says what the line does to bytes. Without a call: it may lose and damage them.
+    pub const fn set_transport(&mut self, transport: Transport) {
+        self.transport = transport;
+    }
+
     /// The time is `now`, for what arrives next; a client repeats a packet no sooner than `patience`
     /// after it. To be called before bytes are handed over.
     pub fn keep_time(&mut self, now: Option<u64>, patience: u64) {
         self.copies.keep_time(now, patience);
+    }
+
+    /// The last packet has been answered now, however long that took.
+    pub fn answered(&mut self, now: Option<u64>) {
+        self.copies.answered(now);
     }
 
     /// The line has lost or damaged something here: a break, an overrun, a wrong parity or stop bit.
@@ -229,6 +249,11 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
         self.acknowledging.end();
     }
 
+    /// Whether packets are acknowledged, and can come twice.
+    pub fn acknowledges(&self) -> bool {
+        self.acknowledging.answers()
+    }
+
     /// The payload of the last packet, escapes and all.
     ///
     /// Valid after [`Received::Packet`] and until the next byte is received.
@@ -256,10 +281,10 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
     }
 
     /// The time is `now`, in ticks of any unit: sends the front frame once more if its
-    /// acknowledgement has been missing for `patience` ticks, as for a `-`. To be called again and
-    /// again; how long it is missing counts from the first call.
+    /// acknowledgement has been missing for `patience` ticks, as for a `-`; on a reliable transport it
+    /// is only late, and counted. To be called again and again; how long it is missing counts from the first call.
     pub fn pass_time(&mut self, now: u64, patience: u64) -> Received {
-        match self.sender.pass_time(now, patience) {
+        match self.sender.pass_time(now, patience, self.transport) {
             AfterRefusal::GoesOn => Received::Nothing,
             AfterRefusal::GaveUp => Received::GaveUp,
         }

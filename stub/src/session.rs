@@ -69,6 +69,19 @@ pub enum Overheard {
     Packet,
 }
 
+/// What the client has said to a stopped target.
+#[must_use = "the client waits for an answer"]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Heard {
+    /// Ctrl-C.
+    Interrupt,
+    /// A packet.
+    Packet,
+    /// A packet that there was no room for.
+    Oversized,
+}
+
 /// The last stop, for as long as the machine is stopped.
 struct Stop {
     /// Whose it is.
@@ -149,6 +162,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     /// Says what the line does to bytes. Without a call: it may lose and damage them.
     pub const fn set_transport(&mut self, transport: Transport) {
         self.firmware.transport = transport;
+        self.link.set_transport(transport);
     }
 
     /// Whether a client is there, as far as can be known: it came and did not say goodbye.
@@ -192,6 +206,11 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
                 self.announce(arbiter, machine, reason, stop::by(reason, &cause))
             }
             Cause::Mishap(_) => {
+                // It may have been the owner of a breakpoint here, which would come again for ever.
+                if let Some(place) = place {
+                    let reported = Place { program_counter: Some(place), reported: Some(place) };
+                    self.remember(cpu, reported);
+                }
                 let reason = Reason::Aborted;
                 self.announce(arbiter, machine, reason, stop::by(reason, &cause))
             }
@@ -206,19 +225,47 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         }
     }
 
-    /// A byte has arrived while the target is stopped.
+    /// A byte has arrived while the target is stopped, and is acted on.
     pub fn receive<M: Machine, const CLAIMS: usize, const TASKS: usize>(
         &mut self,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
         byte: u8,
     ) -> Next {
+        match self.hear(machine, byte) {
+            Some(heard) => self.act(arbiter, machine, heard),
+            None => Next::Stay,
+        }
+    }
+
+    /// A byte has arrived while the target is stopped. What it completes is to be
+    /// [acted on](Self::act), when what is to be sent now has been sent: the client's packet has been
+    /// acknowledged, and it waits for an answer longer than for that.
+    pub fn hear<M: Machine>(&mut self, machine: &M, byte: u8) -> Option<Heard> {
         self.link.keep_time(machine.now(), machine.client_patience());
         match self.link.receive(byte) {
-            Received::Nothing | Received::Unframed(_) | Received::GaveUp => Next::Stay,
-            Received::Interrupt => self.interrupt_while_stopped(),
-            Received::Oversized => self.answer_oversized(),
-            Received::Packet => self.answer(arbiter, machine),
+            Received::Nothing | Received::Unframed(_) | Received::GaveUp => None,
+            Received::Interrupt => Some(Heard::Interrupt),
+            Received::Oversized => Some(Heard::Oversized),
+            Received::Packet => Some(Heard::Packet),
+        }
+    }
+
+    /// Acts on what was heard last.
+    pub fn act<M: Machine, const CLAIMS: usize, const TASKS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
+        machine: &mut M,
+        heard: Heard,
+    ) -> Next {
+        match heard {
+            Heard::Interrupt => self.interrupt_while_stopped(),
+            Heard::Oversized => self.answer_oversized(),
+            Heard::Packet => {
+                let next = self.answer(arbiter, machine);
+                self.link.answered(machine.now());
+                next
+            }
         }
     }
 

@@ -44,9 +44,11 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
     ) -> Result<R, ClaimError> {
         cpus::without_interrupts(|| {
             let (cpu, local) = self.here().ok_or(ClaimError::NotInstalled)?;
-            self.world.ask(cpu);
             let lead = self.lead_in_turn(cpu, local);
-            self.world.answered(cpu);
+            match &lead {
+                Ok(_) => self.world.answered(cpu),
+                Err(_) => self.world.pass_over(cpu),
+            }
             let mut lead = lead?;
             let result = work(&mut lead);
             drop(lead.end());
@@ -64,11 +66,12 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
         local: &'s Local<CLAIMS, TASKS>,
     ) -> Result<Lead<'s, CLAIMS, TASKS, CPUS>, ClaimError> {
         loop {
+            // Who cannot lead at all, a handler for one, does not wait for its turn.
+            drop(self.enter_as_started(local)?);
+            // Again: it may have been passed over while it was stopped for the debugger.
+            self.world.ask(cpu);
             self.let_others_precede(cpu);
-            let mine = local.enter()?;
-            if !self.rules() || !Self::is_started(&mine) {
-                return Err(ClaimError::NotInstalled);
-            }
+            let mine = self.enter_as_started(local)?;
             match self.lead(cpu, mine) {
                 Ok(lead) => return Ok(lead),
                 Err(mine) => {
@@ -92,6 +95,19 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
                 self.world.pass_over(other);
             }
             core::hint::spin_loop();
+        }
+    }
+
+    #[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
+    fn enter_as_started<'s>(
+        &self,
+        local: &'s Local<CLAIMS, TASKS>,
+    ) -> Result<Mine<'s, CLAIMS, TASKS>, ClaimError> {
+        let mine = local.enter()?;
+        if self.rules() && Self::is_started(&mine) {
+            Ok(mine)
+        } else {
+            Err(ClaimError::NotInstalled)
         }
     }
 

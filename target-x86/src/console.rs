@@ -44,17 +44,21 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
     fn say(&self, piece: &[u8]) -> fmt::Result {
         let patience = self.setup().map_or(0, |setup| setup.client_patience);
         loop {
-            let (progress, overheard) = self
-                .exclusively(|lead| {
-                    let state = lead.state();
-                    state.session.pass_time_running(cpus::time_stamp(), patience);
-                    (state.say(piece), state.overhear())
-                })
-                .map_err(|_| fmt::Error)?;
-            if overheard != Overheard::Nothing {
-                self.ask(pending::Request::Attend);
-            }
-            match progress {
+            // As in `poll`: nobody else's INT3 comes in between.
+            let progress: Result<_, fmt::Error> = cpus::without_interrupts(|| {
+                let (progress, overheard) = self
+                    .exclusively(|lead| {
+                        let state = lead.state();
+                        state.session.pass_time_running(cpus::time_stamp(), patience);
+                        (state.say(piece), state.overhear())
+                    })
+                    .map_err(|_| fmt::Error)?;
+                if overheard != Overheard::Nothing {
+                    self.ask(pending::Request::Attend);
+                }
+                Ok(progress)
+            });
+            match progress? {
                 Said::Queued | Said::Raw => return Ok(()),
                 Said::Unheard => return Err(fmt::Error),
                 Said::Busy => core::hint::spin_loop(),

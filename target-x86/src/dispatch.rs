@@ -13,6 +13,7 @@
 use core::sync::atomic::Ordering;
 
 use spin::Once;
+use tetrarch::bank::Bank;
 use tetrarch::dr::Dr7;
 use tetrarch::machine::DebugRegisters;
 
@@ -114,14 +115,18 @@ pub(crate) fn enter_for_panic(text: Text) -> Result<(), Unavailable> {
 pub(crate) fn from_entry(frame: &mut Frame, live: Dr7, memory: &'static CpuMemory) -> Dr7 {
     let interrupted = Interrupted::by(frame, memory);
     let result = dispatch(frame, live, memory, interrupted, Caller::Gate);
-    interrupts::prepare_way_out(frame, &mut Linear);
     if !memory.working_stack_is_intact() {
         panic::stack_overflow()
     }
-    result.unwrap_or_else(|Unavailable| {
+    let control = result.unwrap_or_else(|Unavailable| {
         let_go(frame);
         live
-    })
+    });
+    if frame.vector == vector::IMAGE_NMI {
+        let bank = Bank::new(debug_regs::addresses(), control);
+        interrupts::prepare_way_out(frame, &mut Linear, &bank);
+    }
+    control
 }
 
 /// Called by the firmware's own handler, with DR7 as it was.

@@ -8,9 +8,10 @@
 //! interrupt stack. So the way there is a far return. What stays open: an NMI that has come while
 //! the stub was at work was left by an IRETQ at once, and waited; and where a fault or a step came
 //! in between, the last IRETQ was that one's; and a handler behind a trap gate, with interrupts on, is
-//! reached by one. Two that arrive before the handler's first instruction
-//! are one, as they are for the processor.
+//! reached by one. One that finds the context at the handler's first instruction is taken for the same.
 
+use tetrarch::bank::Bank;
+use tetrarch::dr::Slot;
 use tetrarch::machine::Memory;
 use tetrarch::session::Overheard;
 
@@ -84,29 +85,25 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
         let Some(Tables { image: Some(image), .. }) = mine.tables else { return false };
         let system = System { idt: image, ..mine.system() };
         let event = Event { vector: vector::NMI as u8, error: None, origin: Origin::Interrupt };
-        if step::handler(&mut Linear, &system, event) == Some(self.frame.rip) {
-            return true;
+        let is_there = step::handler(&mut Linear, &system, event) == Some(self.frame.rip);
+        let arrives = is_there
+            || match step::deliver(self.frame, &mut Linear, &system, event) {
+                Delivery::Handler => true,
+                Delivery::Own(_) | Delivery::Impossible(_) => false,
+            };
+        if arrives && self.caller == Caller::Gate {
+            self.frame.vector = vector::IMAGE_NMI;
+            self.frame.error = self.frame.rip;
         }
-        match step::deliver(self.frame, &mut Linear, &system, event) {
-            Delivery::Handler => {
-                if self.caller == Caller::Gate {
-                    self.frame.vector = vector::IMAGE_NMI;
-                }
-                true
-            }
-            Delivery::Own(_) | Delivery::Impossible(_) => false,
-        }
+        arrives
     }
 }
 
 /// On the way out, with DR7 still off: whether by an IRETQ, as ever, or to the image's NMI handler
-/// by a far return, for which the entry finds everything in place.
-pub(crate) fn prepare_way_out(frame: &mut Frame, memory: &mut impl Memory) {
+/// by a far return, for which the entry finds everything in place. `bank` is what will be armed then.
+pub(crate) fn prepare_way_out(frame: &mut Frame, memory: &mut impl Memory, bank: &Bank) {
     /// A far return loads none of them, or is interrupted between two instructions of its own.
     const BY_IRETQ_ALONE: u64 = flag::TRAP | flag::INTERRUPT | flag::RESUME | flag::NESTED;
-    if frame.vector != vector::IMAGE_NMI {
-        return;
-    }
     let words = [frame.rflags, frame.rip, frame.cs];
     let mut bytes = [0; 24];
     for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
@@ -114,7 +111,18 @@ pub(crate) fn prepare_way_out(frame: &mut Frame, memory: &mut impl Memory) {
     }
     let below = frame.rsp.wrapping_sub(bytes.len() as u64);
     let is_in_ring_0 = frame.cs & 3 == 0;
+    // The debugger may have moved it.
+    let is_there = frame.rip == frame.error;
+    // The far return reads what it goes by with the registers armed.
+    let is_watched = |slot: &Slot| {
+        bank.armed(*slot).is_some_and(|window| {
+            let (start, end) = (window.address() as u64, below.wrapping_add(24));
+            start < end && below < start.saturating_add(window.length().bytes() as u64)
+        })
+    };
     if is_in_ring_0
+        && is_there
+        && !Slot::ALL.iter().any(is_watched)
         && frame.rflags & BY_IRETQ_ALONE == 0
         && memory.write(below as usize, &bytes) == bytes.len()
     {

@@ -141,19 +141,28 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
 
     /// Carries bytes, until the session lets the machine go.
     fn converse(&mut self, lead: &mut Lead<'v, CLAIMS, TASKS, CPUS>) -> Next {
+        /// What has come is heard before anything is said, since it cannot be about that: a client
+        /// that has waited for long says so by a `-`. But not for ever, on a line that never falls silent.
+        const LISTENING: u32 = 64;
+        let mut heard_bytes = 0_u32;
         loop {
             if lead.collect_late() {
                 self.greet(lead);
             }
             let next = self.attempt(lead, |state, machine| {
-                state.transmit();
-                match state.receive() {
-                    Some(byte) => state.session.receive(&mut state.arbiter, machine, byte),
-                    None => {
-                        core::hint::spin_loop();
-                        state.session.pass_time(&mut state.arbiter, machine)
-                    }
+                heard_bytes = heard_bytes.wrapping_add(1);
+                if heard_bytes.is_multiple_of(LISTENING) {
+                    state.transmit();
                 }
+                let Some(byte) = state.receive() else {
+                    state.transmit();
+                    core::hint::spin_loop();
+                    return state.session.pass_time(&mut state.arbiter, machine);
+                };
+                let Some(heard) = state.session.hear(machine, byte) else { return Next::Stay };
+                // The acknowledgement, before an answer that may take its time.
+                state.drain();
+                state.session.act(&mut state.arbiter, machine, heard)
             });
             match next {
                 Next::Stay => {}

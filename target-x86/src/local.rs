@@ -122,6 +122,7 @@ impl<const CLAIMS: usize, const TASKS: usize> Local<CLAIMS, TASKS> {
         memory.forget();
         self.set_memory(memory);
         self.pending.forget();
+        self.attempt.forget();
         self.in_force.store(PlanId::NONE.bits(), Ordering::Relaxed);
         // SAFETY: nobody else uses it: the CPU is not known to any leader as one that waits, and
         // what it was at work on has ended with the reset.

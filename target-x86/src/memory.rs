@@ -29,6 +29,7 @@ mod tests;
 use tetrarch::machine::Memory;
 
 use copy::{Protection, copy};
+pub(crate) use copy::{is_supervisor, set_page_fault_address};
 pub use guarded::fixup;
 
 /// The memory that the current page tables show.

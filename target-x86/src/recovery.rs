@@ -27,6 +27,8 @@ use tetrarch::session::Mishap;
 
 use crate::fault;
 use crate::frame::{Frame, flag, vector};
+use crate::memory::{is_supervisor, set_page_fault_address};
+use crate::registers::processor;
 
 // The calling convention is `sysv64` on every target, as in `memory::guarded`.
 global_asm!(
@@ -114,6 +116,7 @@ impl Attempt {
             run::<W, R>
         }
 
+        let page_fault_address = is_supervisor().then(processor::cr2);
         let outer = self.start.load(Ordering::Relaxed);
         let mut call = Call { work: Some(work), result: None };
         let run = runner(&call);
@@ -121,7 +124,16 @@ impl Attempt {
         // gives the work up.
         let done = unsafe { tetrarch_attempt(run, (&raw mut call).cast(), self.start.as_ptr()) };
         self.start.store(outer, Ordering::Relaxed);
+        if let (0, Some(address)) = (done, page_fault_address) {
+            // It is the firmware's, which may not have read it yet.
+            set_page_fault_address(address);
+        }
         call.result.filter(|_| done == 1).ok_or_else(|| GivenUp(self.mishap()))
+    }
+
+    /// None is under way any more: the CPU was reset.
+    pub fn forget(&self) {
+        self.start.store(0, Ordering::Relaxed);
     }
 
     fn mishap(&self) -> Mishap {
@@ -145,7 +157,7 @@ impl Attempt {
         let Some(start) = self.end(frame.vector, frame.rip) else { return false };
         frame.rsp = start;
         frame.rip = (&raw const tetrarch_attempt_end).addr() as u64;
-        frame.clear(flag::DIRECTION | flag::TRAP | flag::ACCESS);
+        frame.clear(flag::DIRECTION | flag::TRAP | flag::ACCESS | flag::INTERRUPT);
         true
     }
 
@@ -158,9 +170,11 @@ impl Attempt {
             unsafe {
                 asm!(
                     "mov rsp, {start}",
-                    "cld",
+                    "push {flags}",
+                    "popfq",
                     "jmp tetrarch_attempt_end",
                     start = in(reg) start,
+                    flags = const flag::FIXED,
                     options(noreturn)
                 )
             }

@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering;
 
 use tetrarch::arbiter::{Ability, Against, CpuId, IoBreakpoints, Protected, StartError, Widest};
 use tetrarch::dr::{Dr7, Slot};
+use tetrarch::hit::Told;
 use tetrarch::machine::DebugRegisters;
 
 use crate::area::{CPU_MEMORY, CpuMemory};
@@ -23,6 +24,7 @@ use crate::lead::Lead;
 use crate::local::{Local, Own, Tables};
 use crate::memory::Linear;
 use crate::pending::Request;
+use crate::recovery::GivenUp;
 use crate::registers::processor;
 use crate::state::State;
 use crate::stub::{Setup, Stub};
@@ -106,7 +108,14 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             if cpu == CpuId(0) {
                 return Err(ClaimError::NotInstalled);
             }
-            while self.exclusively(|lead| self.leave(lead, local))? == Departure::PutOff {
+            let leave = |lead: &mut Lead<'_, CLAIMS, TASKS, CPUS>| {
+                // Owners may be told, and fail.
+                lead.mine.load_working_idt();
+                let departure = self.leave(lead, local);
+                lead.mine.load_firmware_idt();
+                departure
+            };
+            while self.exclusively(leave)? == Departure::PutOff {
                 // A hit that came on the way here is for the debugger; so is what it does then.
                 self.enter(local, Request::Deliver);
             }
@@ -150,9 +159,13 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             part.accrue(now);
             part.suspend(&mut Registers);
             let exceptions = local.pending.debug.take();
-            let told = part.tell(cpu, &exceptions, &mut Linear);
-            if !told.concerns_nobody() {
-                *hits = Hits { exceptions, told, mishap: None };
+            let told = local.attempt.attempt(|| part.tell(cpu, &exceptions, &mut Linear));
+            let (told, mishap) = match told {
+                Ok(told) => (told, None),
+                Err(GivenUp(mishap)) => (Told::NOTHING, Some(mishap)),
+            };
+            if mishap.is_some() || !told.concerns_nobody() {
+                *hits = Hits { exceptions, told, mishap };
                 return Departure::PutOff;
             }
         }

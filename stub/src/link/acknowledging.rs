@@ -42,6 +42,12 @@ impl Acknowledging {
         }
     }
 
+    /// A packet of the client's has come. One that it sends after our consent it sends without
+    /// waiting for an acknowledgement of ours, also if it has not acknowledged that.
+    pub(super) fn spoken_to(&mut self) {
+        self.acknowledged();
+    }
+
     /// A `+` or `-` that answers nothing. Without acknowledgements a `+` is a new client's.
     pub(super) fn greeted(&mut self, byte: u8) {
         match self {

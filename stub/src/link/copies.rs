@@ -53,6 +53,13 @@ impl Copies {
         is_late
     }
 
+    /// The packet has been answered now: copies of it that came meanwhile are read from now on.
+    pub(super) fn answered(&mut self, now: Option<u64>) {
+        if let (Some(last), Some(now)) = (&mut self.last, now) {
+            last.at = now;
+        }
+    }
+
     /// The client has seen a frame that came after the packet.
     pub(super) fn acknowledged(&mut self) {
         self.last = None;

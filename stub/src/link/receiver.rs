@@ -18,6 +18,8 @@ pub(super) enum Found {
     Refusal,
     /// `0x03` between frames.
     Interrupt,
+    /// A `+` at the end of a frame that another one has cut off.
+    Greeting,
     /// A frame whose checksum agrees.
     Packet,
     /// A frame whose checksum agrees, but whose payload is not kept.
@@ -42,6 +44,8 @@ pub(super) struct Receiver<const PACKET: usize> {
     /// The length of the payload as it was sent.
     length: usize,
     checksum: u8,
+    /// The last byte of the payload.
+    last: u8,
     /// The line has said that it damaged the frame.
     is_damaged: bool,
 }
@@ -55,6 +59,7 @@ impl<const PACKET: usize> Receiver<PACKET> {
             payload: heapless::Vec::new(),
             length: 0,
             checksum: 0,
+            last: 0,
             is_damaged: false,
         }
     }
@@ -71,8 +76,10 @@ impl<const PACKET: usize> Receiver<PACKET> {
             // Wherever a `$` stands, a frame starts: it is never part of a payload. What
             // was lost of the frame before it will be asked for again by its sender.
             (_, b'$') => {
+                // Of a client that went within a packet; before its `$` the next one says `+`.
+                let is_greeted = matches!(self.state, State::Payload) && self.last == b'+';
                 self.start();
-                Found::Nothing
+                if is_greeted { Found::Greeting } else { Found::Nothing }
             }
             (State::Between, _) => Found::Unframed,
             (State::Payload, b'#') => {
@@ -114,6 +121,7 @@ impl<const PACKET: usize> Receiver<PACKET> {
         self.payload.clear();
         self.length = 0;
         self.checksum = 0;
+        self.last = 0;
         self.is_damaged = false;
         self.state = State::Payload;
     }
@@ -137,6 +145,7 @@ impl<const PACKET: usize> Receiver<PACKET> {
     fn keep(&mut self, byte: u8) {
         self.checksum = self.checksum.wrapping_add(byte);
         self.length = self.length.saturating_add(1);
+        self.last = byte;
         // Once the payload is known not to fit, only its length and checksum matter.
         let _ = self.payload.push(byte);
         if self.length >= PACKET.saturating_mul(FAR_TOO_LONG) {

@@ -1,6 +1,6 @@
 //! Frames that wait for their `+`: the sending state machine drawn in [`link`](super).
 
-use super::{checksum, digit};
+use super::{Transport, checksum, digit};
 
 /// How often a frame is sent again before the client is taken to be gone, or hopeless.
 ///
@@ -170,15 +170,27 @@ impl<const QUEUE: usize> Sender<QUEUE> {
     }
 
     /// The time is `now`: if the acknowledgement has not come for so long, the frame or it was lost,
-    /// and the frame goes out again.
-    pub(super) fn pass_time(&mut self, now: u64, patience: u64) -> AfterRefusal {
+    /// and the frame goes out again; unless nothing is ever lost.
+    pub(super) fn pass_time(
+        &mut self,
+        now: u64,
+        patience: u64,
+        transport: Transport,
+    ) -> AfterRefusal {
         match self.state {
             State::Waiting { end, since: None } => {
                 self.state = State::Waiting { end, since: Some(now) };
                 AfterRefusal::GoesOn
             }
-            State::Waiting { since: Some(since), .. } if now.saturating_sub(since) >= patience => {
-                self.refused()
+            State::Waiting { end, since: Some(since) } if now.saturating_sub(since) >= patience => {
+                let after = self.refused();
+                match (after, transport) {
+                    (AfterRefusal::GoesOn, Transport::Reliable) => {
+                        self.state = State::Waiting { end, since: Some(now) };
+                    }
+                    (AfterRefusal::GaveUp, _) | (_, Transport::Lossy) => {}
+                }
+                after
             }
             State::Waiting { .. } | State::Ready | State::Sending { .. } => AfterRefusal::GoesOn,
         }

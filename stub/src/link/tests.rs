@@ -65,6 +65,12 @@ fn a_copy_that_is_late_is_not_answered_and_one_of_which_the_answer_was_lost_is()
         assert_eq!(feed(&mut link, b"$?#3f$g#67"), [Received::Packet; 2]);
         assert_eq!(drain(&mut link), "+++");
     }
+    // It took long to answer, and the copy came meanwhile.
+    link.keep_time(Some(5000), 100);
+    assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet]);
+    link.answered(Some(5300));
+    link.keep_time(Some(5301), 100);
+    assert_eq!(feed(&mut link, b"$g#67"), []);
     link.keep_time(None, 100);
     assert_eq!(feed(&mut link, b"$g#67$g#67"), [Received::Packet; 2], "without a clock");
 }
@@ -348,6 +354,56 @@ fn without_acknowledgements_frames_follow_one_another_and_a_plus_is_the_next_cli
     link.send(b"OK");
     assert_eq!(drain(&mut link), "+$OK#9a");
     assert!(!link.is_drained());
+}
+
+/// A link whose client wants no acknowledgements, and has acknowledged our consent.
+fn without_acknowledgements() -> Small {
+    let mut link = Small::new();
+    link.set_transport(Transport::Reliable);
+    assert_eq!(feed(&mut link, &framed(b"QStartNoAckMode")), [Received::Packet]);
+    link.send(b"OK");
+    link.stop_acknowledging();
+    assert_eq!(drain(&mut link), "+$OK#9a");
+    assert_eq!(feed(&mut link, b"+"), []);
+    link
+}
+
+#[test]
+fn without_acknowledgements_a_client_that_went_within_a_packet_costs_the_next_one_nothing() {
+    for begun in ["$", "$vCont;", "$g#", "$g#6"] {
+        let mut link = without_acknowledgements();
+        assert_eq!(feed(&mut link, begun.as_bytes()), []);
+        assert_eq!(feed(&mut link, b"+$?#3f"), [Received::Packet], "{begun}");
+        assert_eq!(drain(&mut link), "+", "{begun}");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_acknowledge_the_consent_is_understood_all_the_same() {
+    let mut link = Small::new();
+    assert_eq!(feed(&mut link, &framed(b"QStartNoAckMode")), [Received::Packet]);
+    link.send(b"OK");
+    link.stop_acknowledging();
+    assert_eq!(drain(&mut link), "+$OK#9a");
+    assert_eq!(feed(&mut link, b"$g#67"), [Received::Packet]);
+    link.send(b"OK");
+    assert_eq!(drain(&mut link), "$OK#9a");
+    assert!(link.is_drained());
+}
+
+/// An acknowledgement that is late there is not lost, and what is sent twice is one too many.
+#[test]
+fn nothing_is_sent_again_by_time_where_nothing_is_lost() {
+    let mut link = Small::new();
+    link.set_transport(Transport::Reliable);
+    link.send(b"OK");
+    assert_eq!(drain(&mut link), "$OK#9a");
+    for now in [0, 10, 20, 30, 40, 50] {
+        assert_eq!(link.pass_time(now, 10), Received::Nothing);
+        assert_eq!(drain(&mut link), "");
+    }
+    assert_eq!(link.pass_time(60, 10), Received::GaveUp);
+    assert!(link.is_drained());
 }
 
 #[test]

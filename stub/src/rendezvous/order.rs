@@ -49,12 +49,12 @@ impl<const CPUS: usize> Order<CPUS> {
 
 impl<const CPUS: usize> Rendezvous<CPUS> {
     /// `cpu`, which executes the call, wants to lead in its turn: to be followed by
-    /// [`answered`](Self::answered), whether it led or not.
+    /// [`answered`](Self::answered), or by [`pass_over`](Self::pass_over) if it does not any more.
     pub fn ask(&self, cpu: CpuId) {
         self.order.set(cpu, true);
     }
 
-    /// `cpu`, which executes the call, leads, or does not want to any more.
+    /// `cpu`, which executes the call, leads.
     pub fn answered(&self, cpu: CpuId) {
         self.order.set(cpu, false);
         self.order.last.store(cpu.0.into(), Ordering::Relaxed);
@@ -73,10 +73,12 @@ impl<const CPUS: usize> Rendezvous<CPUS> {
             Standing::Running | Standing::Parked => true,
             Standing::Offline | Standing::Collected => false,
         };
-        before.map(|number| CpuId(number as u16)).find(|cpu| has_asked(cpu) && can_lead(cpu))
+        // Who leads by an exception may have asked before that came.
+        let waits = |cpu: &CpuId| has_asked(cpu) && can_lead(cpu) && self.leader() != Some(*cpu);
+        before.map(|number| CpuId(number as u16)).find(waits)
     }
 
-    /// `cpu` has been waited for in vain: it has lost its turn.
+    /// `cpu` has been waited for in vain, or does not want to lead any more: it has lost its turn.
     pub fn pass_over(&self, cpu: CpuId) {
         self.order.set(cpu, false);
     }

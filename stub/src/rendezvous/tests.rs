@@ -180,6 +180,10 @@ fn who_has_led_lets_the_others_precede_it_in_their_order() {
     assert_eq!(preceding(), [Some(3), Some(3), Some(3), None]);
     meeting.answered(CpuId(3));
     assert_eq!(preceding(), [None, Some(0), Some(0), Some(0)]);
+    // It leads for another reason.
+    assert!(meeting.lead(CpuId(0)));
+    assert_eq!(preceding(), [None, None, Some(1), Some(1)]);
+    meeting.finish(CpuId(0));
     // Waited for in vain, gone, and held.
     meeting.pass_over(CpuId(0));
     assert_eq!(preceding(), [None, None, Some(1), Some(1)]);

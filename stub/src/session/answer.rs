@@ -27,7 +27,11 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         machine: &mut M,
     ) -> Next {
         let (now, patience) = (machine.now(), machine.client_patience());
-        if self.client.has_missed_the_stop(self.link.packet(), now, patience) {
+        if self.client.phase == Phase::Absent {
+            self.client.phase = Phase::Commanding;
+        }
+        let can_repeat = self.link.acknowledges();
+        if can_repeat && self.client.has_missed_the_stop(self.link.packet(), now, patience) {
             self.report_stop(arbiter, machine);
             return Next::Stay;
         }

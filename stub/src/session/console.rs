@@ -82,9 +82,10 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         Overheard::Nothing
     }
 
-    /// The end of a line is in no packet that a client begins with.
+    /// What ends a packet that was none: the end of a line is in no packet that a client begins with, and
+    /// neither is a Ctrl-C, or another `$`.
     pub(super) fn hear_line_end(&mut self, byte: u8) {
-        let is_end = matches!(byte, b'\r' | b'\n');
+        let is_end = matches!(byte, b'\r' | b'\n' | b'$' | 0x03);
         if let (true, Phase::Absent, Some(reader)) =
             (is_end, self.client.phase, self.firmware.reader)
             && let Some(begun) = self.link.abandon()

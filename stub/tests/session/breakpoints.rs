@@ -1,7 +1,7 @@
 //! Software breakpoints, the flags that a resume needs, steps and faults.
 
-use tetrarch::arbiter::{Against, Protected, Region};
-use tetrarch::session::{Cause, Motion, Overheard, ResumeFlag};
+use tetrarch::arbiter::{Against, Condition, Owner, Protected, Region, Request, Verdict};
+use tetrarch::session::{Cause, Mishap, Motion, Overheard, ResumeFlag};
 
 use crate::bench::{BASE, Bench, CPU, STEP, WRITABLE, console, go};
 
@@ -164,4 +164,22 @@ fn code_that_the_firmware_loads_over_a_breakpoint_stays_as_it_is() {
     bench.machine.at(address)[0] = 0x91;
     assert_eq!(bench.ask(&format!("z0,{address:x},1")), "OK");
     assert_eq!(bench.machine.at(address)[0], 0x91);
+}
+
+/// It would come again for ever.
+#[test]
+fn rf_is_set_for_a_breakpoint_whose_owner_failed() {
+    let mut bench = Bench::attached(2, 1);
+    let here = Region::new(BASE, 1).expect("a region");
+    let request = Request::pinned(Owner::System("guard"), here, Condition::Execute);
+    bench.arbiter.claim(request, |_| Verdict::Continue).expect("there is room");
+    bench.resume("vCont;c");
+    let mishap = Mishap { what: "page fault", address: 0x1234 };
+    let told = bench.stop(Cause::Mishap(mishap));
+    assert_eq!(
+        console(&told[0][1..]),
+        "tetrarch: stopped by a page fault at 0x1234 inside the stub or what it called of the firmware's\n"
+    );
+    bench.resume("vCont;c");
+    assert_eq!(bench.next, go(Motion::Continue, ResumeFlag::Set));
 }

@@ -55,13 +55,16 @@ pub unsafe fn copy(
         unsafe { asm!("clac", options(nostack)) };
     }
     if copied != count {
-        // SAFETY: writing CR2 has no effect but on its next reader, and that one is owed
-        // the value which was there.
-        unsafe {
-            asm!("mov cr2, {}", in(reg) page_fault_address, options(nostack, preserves_flags))
-        };
+        set_page_fault_address(page_fault_address);
     }
     copied
+}
+
+/// Puts back what CR2 held before a page fault of the stub's own. Supervisor mode only.
+pub fn set_page_fault_address(address: u64) {
+    // SAFETY: writing CR2 has no effect but on its next reader, and that one is owed the value which
+    // was there.
+    unsafe { asm!("mov cr2, {}", in(reg) address, options(nostack, preserves_flags)) };
 }
 
 /// Whether the processor lets this code at its control registers.

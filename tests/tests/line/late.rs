@@ -1,5 +1,5 @@
-//! A machine that stands still for longer than gdb waits: nothing is lost, and everything is there
-//! twice when it goes on.
+//! A machine that stands still, or takes its time, for longer than gdb waits: nothing is lost, and
+//! everything is there twice when it goes on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use tetrarch_tests::conversation::Echo;
 use tetrarch_tests::proxy::{Direction, Noise, Proxy};
-use tetrarch_tests::{Boot, Gdb, Qemu, poll};
+use tetrarch_tests::{Boot, Gdb, Qemu, poll, under_gdb};
 
 use crate::support::{same, to_next_turn};
 
@@ -66,4 +66,22 @@ fn what_gdb_asks_of_a_suspended_machine_is_answered_once() -> Result<()> {
     };
     let done = session();
     done.with_context(|| gdb.evidence())
+}
+
+#[test]
+fn a_command_that_takes_longer_than_gdb_waits_is_carried_out_once() -> Result<()> {
+    under_gdb(Boot::new("demo")?, |session| {
+        let gdb = &mut session.gdb;
+        to_next_turn(gdb)?;
+        gdb.command("set remotetimeout 2")?;
+        for _ in 0..2 {
+            same("what it says", gdb.command("monitor fail slow")?.as_str(), "about to fail\n")?;
+            // The next answers are those of the next questions.
+            gdb.expect("monitor why", "nothing was refused")?;
+            let ticks = gdb.number("ticks")?;
+            to_next_turn(gdb)?;
+            same("ticks", gdb.number("ticks")?, ticks + 1)?;
+        }
+        Ok(())
+    })
 }

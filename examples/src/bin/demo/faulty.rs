@@ -10,7 +10,7 @@ use tetrarch::target::monitor::{Command, Effect};
 
 pub const COMMANDS: [Command; 1] = [Command {
     name: "fail",
-    help: "WAY: goes wrong, by a fault, a division or a panic",
+    help: "WAY: goes wrong, by a fault, a division or a panic; or takes long (slow)",
     effect: Effect::Nothing,
     run: fail,
 }];
@@ -21,6 +21,7 @@ fn fail(way: &str, out: &mut dyn Write) {
     match way.trim() {
         "fault" => follow_a_bad_pointer(),
         "division" => divide_by_zero(),
+        "slow" => take_long(),
         "panic" => panic!("provoked in a command"),
         other => _ = writeln!(out, "no such way: {other}"),
     }
@@ -30,6 +31,17 @@ fn fail(way: &str, out: &mut dyn Write) {
 pub fn handler(_: &Hit) -> Verdict {
     follow_a_bad_pointer();
     Verdict::Continue
+}
+
+/// Longer than gdb waits for an acknowledgement, on any machine, and less than it waits for a reply.
+fn take_long() {
+    const TICKS: u64 = 10_000_000_000;
+    // SAFETY: reads a counter; every 64-bit processor has it.
+    let now = || unsafe { core::arch::x86_64::_rdtsc() };
+    let start = now();
+    while now() - start < TICKS {
+        core::hint::spin_loop();
+    }
 }
 
 fn follow_a_bad_pointer() {
