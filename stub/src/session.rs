@@ -244,7 +244,11 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     pub fn hear<M: Machine>(&mut self, machine: &M, byte: u8) -> Option<Heard> {
         self.link.keep_time(machine.now(), machine.client_patience());
         match self.link.receive(byte) {
-            Received::Nothing | Received::Unframed(_) | Received::GaveUp => None,
+            Received::Nothing | Received::Unframed(_) => None,
+            Received::GaveUp => {
+                self.client.is_deaf = true;
+                None
+            }
             Received::Interrupt => Some(Heard::Interrupt),
             Received::Oversized => Some(Heard::Oversized),
             Received::Packet => Some(Heard::Packet),
@@ -259,7 +263,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         heard: Heard,
     ) -> Next {
         match heard {
-            Heard::Interrupt => self.interrupt_while_stopped(),
+            Heard::Interrupt => self.interrupt_while_stopped(arbiter, machine),
             Heard::Oversized => self.answer_oversized(),
             Heard::Packet => {
                 let next = self.answer(arbiter, machine);
@@ -279,7 +283,9 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     ) -> Next {
         let Some(now) = machine.now() else { return Next::Stay };
         // A client that is given up may come back; the target stays stopped.
-        let _ = self.link.pass_time(now, machine.client_patience());
+        if self.link.pass_time(now, machine.client_patience()) == Received::GaveUp {
+            self.client.is_deaf = true;
+        }
         match self.gate.patience(Some(now)) {
             Patience::Left => Next::Stay,
             Patience::Exhausted => self.dismiss(arbiter, machine),

@@ -47,7 +47,7 @@ pub(super) enum Phase {
 
 pub(super) struct Client {
     pub phase: Phase,
-    /// It has not acknowledged what was said while the target ran, and has not been heard of since.
+    /// It has not acknowledged what was said, however often, and has not been heard of since.
     pub is_deaf: bool,
     pub thread_ids: ThreadIds,
     pub vocabulary: Vocabulary,

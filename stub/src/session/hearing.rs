@@ -3,8 +3,10 @@
 
 use super::client::Phase;
 use super::{Next, Overheard, Session};
+use crate::arbiter::Arbiter;
 use crate::link::Received;
 use crate::packet;
+use crate::target::Machine;
 
 impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET, QUEUE, CPUS> {
     /// A byte has arrived while the target is running.
@@ -48,8 +50,16 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
 
     /// A Ctrl-C that crossed our stop reply, or came while gdb was at work between two steps.
     /// The user wants the target to stop, and it did; but gdb may be about to resume it.
-    pub(super) fn interrupt_while_stopped(&mut self) -> Next {
-        if self.client.phase == Phase::Commanding {
+    pub(super) fn interrupt_while_stopped<M: Machine, const CLAIMS: usize, const TASKS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
+        machine: &mut M,
+    ) -> Next {
+        if self.client.phase == Phase::Commanding && self.client.is_deaf {
+            // It waits for a stop that it was not told of, and that was given up.
+            self.client.is_deaf = false;
+            self.report_stop(arbiter, machine);
+        } else if self.client.phase == Phase::Commanding {
             if self.overheard == Overheard::Interrupt {
                 // Again: it may be waiting for a reply of which the acknowledgement was lost.
                 self.link.repeat();

@@ -227,3 +227,19 @@ fn acknowledgements_end_where_the_transport_is_reliable_and_come_back_with_the_n
     assert_eq!(bench.ask("QStartNoAckMode;1"), "E16");
     assert_eq!(bench.ask("QStartNoAckMode"), "OK");
 }
+
+#[test]
+fn a_stop_that_was_given_up_is_told_when_the_client_asks_by_ctrl_c() {
+    let mut bench = Bench::attached(2, 0);
+    bench.resume("vCont;c");
+    bench.stop_unheard(Cause::Interrupt);
+    // Nothing of it arrives, however often.
+    for time in 1..20 {
+        while bench.session.next_byte().is_some() {}
+        bench.machine.now = Some(time * PATIENCE);
+        assert_eq!(bench.pass_time(), Next::Stay);
+    }
+    assert_eq!(bench.receive(3), Next::Stay);
+    let told: Vec<u8> = std::iter::from_fn(|| bench.session.next_byte()).collect();
+    assert!(told.starts_with(b"$T02thread:p01.01;"), "{told:?}");
+}
