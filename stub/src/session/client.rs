@@ -49,6 +49,8 @@ pub(super) struct Client {
     pub phase: Phase,
     /// It has not acknowledged what was said, however often, and has not been heard of since.
     pub is_deaf: bool,
+    /// A `+` has come while there was none.
+    pub may_have_come: bool,
     pub thread_ids: ThreadIds,
     pub vocabulary: Vocabulary,
     /// The thread whose registers and memory it looks at.
@@ -66,6 +68,7 @@ impl Client {
         Self {
             phase: Phase::Absent,
             is_deaf: false,
+            may_have_come: false,
             thread_ids: ThreadIds::Plain,
             vocabulary: Vocabulary { swbreak: false, hwbreak: false },
             access: NonZeroUsize::MIN,

@@ -74,10 +74,13 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         Overheard::Nothing
     }
 
-    /// A byte that is none of the protocol's.
+    /// A byte that is none of the protocol's. A `+` is a client's first word if a packet follows, so it
+    /// waits for the next byte.
     pub(super) fn read_from_console(&mut self, byte: u8) -> Overheard {
-        if let (Phase::Absent, Some(reader)) = (self.client.phase, self.firmware.reader) {
-            reader(byte);
+        match (self.client.phase, self.firmware.reader) {
+            (Phase::Absent, Some(_)) if byte == b'+' => self.client.may_have_come = true,
+            (Phase::Absent, Some(reader)) => reader(byte),
+            (Phase::Absent | Phase::Commanding | Phase::Waiting, _) => {}
         }
         Overheard::Nothing
     }
@@ -85,6 +88,10 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     /// What ends a packet that was none: the end of a line is in no packet that a client begins with, and
     /// neither is a Ctrl-C, or another `$`.
     pub(super) fn hear_line_end(&mut self, byte: u8) {
+        let is_typed = core::mem::take(&mut self.client.may_have_come) && byte != b'$';
+        if let (true, Some(reader)) = (is_typed, self.firmware.reader) {
+            reader(b'+');
+        }
         let is_end = matches!(byte, b'\r' | b'\n' | b'$' | 0x03);
         if let (true, Phase::Absent, Some(reader)) =
             (is_end, self.client.phase, self.firmware.reader)

@@ -38,7 +38,10 @@ fn what_is_typed_without_a_client_is_the_readers() {
         assert_eq!(typed(&mut bench, line), line);
         assert_eq!(sent(&mut bench), b"");
     }
-    // A client is let in as ever, and the line is its own from then on.
+    assert_eq!(typed(&mut bench, b"+"), b"", "a client may be coming");
+    assert_eq!(typed(&mut bench, b"+1\r"), b"++1\r");
+    // A client is let in as ever, and the line is its own from then on, with its first word.
+    assert_eq!(typed(&mut bench, b"+"), b"");
     bench.running_packet("qSupported:multiprocess+");
     assert_eq!(TYPED.take(), b"");
     bench.resume("vCont;c");
