@@ -40,8 +40,8 @@
 //!   [ Ready ] ───────────────▶ [ Sending ] ──────────────────────────▶ [ Waiting ]
 //!       ▲                          │                                        │
 //!       │                          │ a packet came in the meantime          │
-//!       ├──────────────────────────┘ (frame dropped)                        │
-//!       ├───────── + , or a new packet (frame dropped) ─────────────────────┤
+//!       ├──────────────────────────┘ (frame done)                           │
+//!       ├───────── + , or a new packet (frame done) ────────────────────────┤
 //!       └───────── - , or too long without a word ──────────────────────────┘
 //!                  (frame kept, at most RESENDS times, then GaveUp)
 //! ```
@@ -51,78 +51,45 @@
 //! `-` count only while a frame is waiting for one.
 //!
 //! A whole packet from the client is worth a `+`: it would not ask for something new if it
-//! still waited for an answer. So it drops everything that is still queued. A frame of
+//! still waited for an answer. So nothing more is sent of what is queued. A frame of
 //! which some bytes have left is finished first, since half a frame would swallow the `+`
 //! that follows it; gdb reads and forgets a frame that comes where it expects a `+`.
 //!
 //! So is a frame that is sent again although it had arrived, because the `+` was lost.
 //!
-//! # Without acknowledgements
-//!
-//! On a transport that loses nothing (`Transport::Reliable`: an emulator's socket, a network), a
-//! client may ask for no acknowledgements (`QStartNoAckMode`). The last one is that of our consent;
-//! from there on a frame is forgotten when its last byte has left, and nothing is answered by `+` or
-//! `-`. A `+` is then the first word of the next client, which begins with acknowledgements again.
-//!
-//! # What is not there yet
+//! # Twice
 //!
 //! A frame from the client that stops in the middle is noticed at the next `$` only, and one that is
 //! lost altogether is the client's to send again.
 //!
 //! A request that comes twice, because our `+` was lost, is reported twice: what becomes of it is for
-//! the [session](crate::session) to say. One that comes twice because it was late is reported once
-//! (`copies`).
+//! the [session](crate::session) to say (`repeats`), and the last reply is kept for that, acknowledged
+//! or not. One that comes twice because it was late is reported once (`copies`).
 //!
 //! Packets go on to the fence ([`packet`](crate::packet)).
 
 mod acknowledging;
 mod copies;
+mod envelope;
+mod frames;
 mod receiver;
 mod sender;
 mod sink;
 #[cfg(test)]
 mod tests;
 
-pub use sender::Overflow;
+pub use acknowledging::Transport;
+pub(crate) use envelope::digit;
+pub use envelope::{ENVELOPE, frame};
+pub use frames::Overflow;
+pub use receiver::Received;
+pub use sender::Replay;
 pub use sink::FrameSink;
 
 use acknowledging::Acknowledging;
 use copies::Copies;
 use receiver::{Found, Receiver};
 use sender::{AfterRefusal, Sender};
-
-/// What the line does to bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Transport {
-    /// It loses, invents and damages them, as a UART does: every packet is acknowledged.
-    Lossy,
-    /// It does not: a client may do without acknowledgements.
-    Reliable,
-}
-
-/// What a frame adds to its payload: `$`, `#` and two digits.
-pub const ENVELOPE: usize = 4;
-
-/// What became of a byte.
-#[must_use]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Received {
-    /// Nothing the session need know about.
-    Nothing,
-    /// A whole packet: [`Link::packet`] has its payload.
-    Packet,
-    /// A whole packet that there was no room for. The client waits for an answer.
-    Oversized,
-    /// The client asks for the target to be stopped (Ctrl-C).
-    Interrupt,
-    /// A byte between frames that means nothing to the protocol, or not now.
-    Unframed(u8),
-    /// The client refused the same frame again and again, or said nothing. Everything that was
-    /// queued is gone; the link waits for whatever packet comes next.
-    GaveUp,
-}
 
 /// One end of a serial line that speaks the remote protocol.
 ///
@@ -263,12 +230,12 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
 
     /// The payload of the last packet, and where its answer goes.
     pub fn parts(&mut self) -> (&[u8], FrameSink<'_, QUEUE>) {
-        (self.receiver.payload(), FrameSink::to(&mut self.sender))
+        (self.receiver.payload(), FrameSink::to(&mut self.sender.frames))
     }
 
     /// Where gdbstub's output goes.
     pub fn sink(&mut self) -> FrameSink<'_, QUEUE> {
-        FrameSink::to(&mut self.sender)
+        FrameSink::to(&mut self.sender.frames)
     }
 
     /// Queues one frame.
@@ -277,7 +244,7 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
     /// data. (`#` and `$`, which would tear the frame apart, are escaped here.) A frame for
     /// which there is no room is dropped whole, see [`overflowed`](Self::overflowed).
     pub fn send(&mut self, payload: &[u8]) {
-        self.sender.send(payload);
+        self.sender.frames.send(payload);
     }
 
     /// The time is `now`, in ticks of any unit: sends the front frame once more if its
@@ -296,6 +263,13 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
         let _ = self.sender.refused();
     }
 
+    /// Sends the last reply once more, if all of it is still there; behind a frame that carries `first`,
+    /// if there is room for that. For a client that has acknowledged it and thrown it away, because it
+    /// had not seen our `+`.
+    pub fn replay(&mut self, first: Option<&[u8]>) -> Replay {
+        self.sender.replay(first)
+    }
+
     /// The byte to write to the line now, if there is any.
     pub fn next_byte(&mut self) -> Option<u8> {
         self.sender.next_byte(self.acknowledging.afterwards())
@@ -303,7 +277,7 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
 
     /// Whether a frame was dropped for want of room since this was last asked.
     pub fn overflowed(&mut self) -> Overflow {
-        self.sender.overflowed()
+        self.sender.frames.overflowed()
     }
 
     /// Whether the client has acknowledged all that was sent, and has been answered.
@@ -315,29 +289,5 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
 impl<const PACKET: usize, const QUEUE: usize> Default for Link<PACKET, QUEUE> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// The bytes of the frame that carries `payload`.
-///
-/// gdbstub wants its input framed; this puts the envelope back on a checked packet.
-pub fn frame(payload: &[u8]) -> impl Iterator<Item = u8> + '_ {
-    let sum = checksum(payload);
-    core::iter::once(b'$').chain(payload.iter().copied()).chain([
-        b'#',
-        digit(sum >> 4),
-        digit(sum & 0xF),
-    ])
-}
-
-fn checksum(payload: &[u8]) -> u8 {
-    payload.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
-}
-
-/// The hexadecimal digit for 0–15. Larger values do not occur.
-pub(crate) const fn digit(value: u8) -> u8 {
-    match value {
-        0..=9 => b'0' + value,
-        _ => b'a' + (value & 0xF) - 10,
     }
 }

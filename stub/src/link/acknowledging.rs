@@ -1,7 +1,22 @@
 //! Whether packets are acknowledged: always on a line that may lose them, and as long as the client
-//! wants it on another ("Without acknowledgements" in [`link`](super)).
+//! wants it on another.
+//!
+//! On a transport that loses nothing (`Transport::Reliable`: an emulator's socket, a network), a
+//! client may ask for no acknowledgements (`QStartNoAckMode`). The last one is that of our consent;
+//! from there on a frame is forgotten when its last byte has left, and nothing is answered by `+` or
+//! `-`. A `+` is then the first word of the next client, which begins with acknowledgements again.
 
 use super::sender::Afterwards;
+
+/// What the line does to bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Transport {
+    /// It loses, invents and damages them, as a UART does: every packet is acknowledged.
+    Lossy,
+    /// It does not: a client may do without acknowledgements.
+    Reliable,
+}
 
 /// Whether packets are acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

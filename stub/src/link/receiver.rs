@@ -1,10 +1,30 @@
 //! Frames in a stream of bytes: the receiving state machine drawn in [`link`](super).
 
-use super::ENVELOPE;
+use super::envelope::ENVELOPE;
 
 /// A frame this many times longer than the longest that fits has lost its end: listen for
 /// Ctrl-C again instead of waiting for it.
 const FAR_TOO_LONG: usize = 8;
+
+/// What became of a byte.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Received {
+    /// Nothing the session need know about.
+    Nothing,
+    /// A whole packet: [`Link::packet`](super::Link::packet) has its payload.
+    Packet,
+    /// A whole packet that there was no room for. The client waits for an answer.
+    Oversized,
+    /// The client asks for the target to be stopped (Ctrl-C).
+    Interrupt,
+    /// A byte between frames that means nothing to the protocol, or not now.
+    Unframed(u8),
+    /// The client refused the same frame again and again, or said nothing. Everything that was
+    /// queued is gone; the link waits for whatever packet comes next.
+    GaveUp,
+}
 
 /// What the receiver made of a byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,7 @@
 //! Frames that wait for their `+`: the sending state machine drawn in [`link`](super).
 
-use super::{Transport, checksum, digit};
+use super::Transport;
+use super::frames::Frames;
 
 /// How often a frame is sent again before the client is taken to be gone, or hopeless.
 ///
@@ -11,23 +12,23 @@ const RESENDS: u8 = 5;
 /// time; of more than this many only the latest are of use to anyone.
 const ANSWERS: usize = 4;
 
-/// Whether a frame was lost for want of room.
-#[must_use]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Overflow {
-    /// Every frame was queued.
-    None,
-    /// At least one frame was dropped, whole.
-    FrameLost,
-}
-
 /// What a refusal led to.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum AfterRefusal {
     GoesOn,
     GaveUp,
+}
+
+/// What became of a reply that was to be sent again.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Replay {
+    /// It goes out once more.
+    Queued,
+    /// It has not been kept.
+    Lost,
 }
 
 /// What happens to a frame when its last byte has left.
@@ -57,41 +58,21 @@ enum State {
     },
 }
 
-/// The frame that is being written at the back of the queue.
-#[derive(Clone, Copy, Debug)]
-enum Draft {
-    /// Everything in the queue is a whole frame.
-    None,
-    /// It fits so far.
-    Open,
-    /// It did not fit; what follows of it is dropped.
-    Lost,
-}
-
 #[derive(Debug)]
 pub(super) struct Sender<const QUEUE: usize> {
-    /// Whole frames, envelope included; behind them a draft, or what is left of one, which
-    /// the next draft replaces. A frame contains one `#`, which is how its end is found.
-    queue: heapless::Deque<u8, QUEUE>,
-    /// How many bytes of the queue are whole frames.
-    whole: usize,
-    draft: Draft,
+    pub(super) frames: Frames<QUEUE>,
     state: State,
     resends: u8,
     answers: heapless::Deque<u8, ANSWERS>,
-    overflow: Overflow,
 }
 
 impl<const QUEUE: usize> Sender<QUEUE> {
     pub(super) const fn new() -> Self {
         Self {
-            queue: heapless::Deque::new(),
-            whole: 0,
-            draft: Draft::None,
+            frames: Frames::new(),
             state: State::Ready,
             resends: 0,
             answers: heapless::Deque::new(),
-            overflow: Overflow::None,
         }
     }
 
@@ -104,7 +85,7 @@ impl<const QUEUE: usize> Sender<QUEUE> {
                 if let Some(answer) = self.answers.pop_front() {
                     return Some(answer);
                 }
-                let end = self.front_length()?;
+                let end = self.frames.front_length()?;
                 self.hand_out(0, end, afterwards)
             }
         }
@@ -112,30 +93,35 @@ impl<const QUEUE: usize> Sender<QUEUE> {
 
     /// Hands out byte `next` of the front frame.
     fn hand_out(&mut self, next: usize, end: usize, afterwards: Afterwards) -> Option<u8> {
-        let byte = self.queue.get(next).copied();
+        let byte = self.frames.front_byte(next);
         let next = next + 1;
         if next < end {
             self.state = State::Sending { next, end, afterwards };
         } else {
             match afterwards {
                 Afterwards::Wait => self.state = State::Waiting { end, since: None },
-                Afterwards::Drop => self.drop_front(end),
+                Afterwards::Drop => {
+                    self.finish_front(end);
+                    self.frames.forget_done();
+                }
             }
         }
         byte
     }
 
-    /// The length of the frame at the front.
-    fn front_length(&self) -> Option<usize> {
-        let mark = self.queue.iter().take(self.whole).position(|byte| *byte == b'#')?;
-        Some(mark + b"#xx".len())
+    /// The first frame, of this length, is not to be sent any more.
+    fn finish_front(&mut self, length: usize) {
+        self.frames.finish_front(length);
+        self.be_ready();
     }
 
-    fn drop_front(&mut self, end: usize) {
-        for _ in 0..end {
-            self.queue.pop_front();
-        }
-        self.whole = self.whole.saturating_sub(end);
+    /// Nothing is to be sent any more.
+    fn finish(&mut self) {
+        self.frames.finish();
+        self.be_ready();
+    }
+
+    fn be_ready(&mut self) {
         self.state = State::Ready;
         self.resends = 0;
     }
@@ -148,7 +134,7 @@ impl<const QUEUE: usize> Sender<QUEUE> {
     /// The client has the frame.
     pub(super) fn acknowledged(&mut self) {
         match self.state {
-            State::Waiting { end, .. } => self.drop_front(end),
+            State::Waiting { end, .. } => self.finish_front(end),
             State::Ready | State::Sending { .. } => {}
         }
     }
@@ -162,7 +148,7 @@ impl<const QUEUE: usize> Sender<QUEUE> {
                 AfterRefusal::GoesOn
             }
             State::Waiting { .. } => {
-                self.clear();
+                self.finish();
                 AfterRefusal::GaveUp
             }
             State::Ready | State::Sending { .. } => AfterRefusal::GoesOn,
@@ -200,20 +186,25 @@ impl<const QUEUE: usize> Sender<QUEUE> {
     pub(super) fn supersede(&mut self) {
         match self.state {
             State::Sending { next, end, .. } => {
-                self.whole = end;
-                self.draft = Draft::None;
+                self.frames.keep_front(end);
                 self.state = State::Sending { next, end, afterwards: Afterwards::Drop };
             }
-            State::Ready | State::Waiting { .. } => self.clear(),
+            State::Ready | State::Waiting { .. } => self.finish(),
         }
     }
 
-    fn clear(&mut self) {
-        self.queue.clear();
-        self.whole = 0;
-        self.draft = Draft::None;
-        self.state = State::Ready;
-        self.resends = 0;
+    /// Sends the last reply once more, from its first frame, if all of it is still there; behind
+    /// `first`, if there is room for that.
+    pub(super) fn replay(&mut self, first: Option<&[u8]>) -> Replay {
+        match self.state {
+            State::Ready if self.frames.bring_back() => {
+                if let Some(first) = first {
+                    self.frames.send_first(first);
+                }
+                Replay::Queued
+            }
+            State::Ready | State::Waiting { .. } | State::Sending { .. } => Replay::Lost,
+        }
     }
 
     /// Answers a frame from the client with `+` or `-`.
@@ -224,60 +215,7 @@ impl<const QUEUE: usize> Sender<QUEUE> {
         let _ = self.answers.push_back(answer);
     }
 
-    /// Queues one frame.
-    pub(super) fn send(&mut self, payload: &[u8]) {
-        let mut sum = 0u8;
-        self.begin();
-        for &byte in payload {
-            if matches!(byte, b'#' | b'$') {
-                self.push(b'}');
-                self.push(byte ^ 0x20);
-                sum = sum.wrapping_add(checksum(&[b'}', byte ^ 0x20]));
-            } else {
-                self.push(byte);
-                sum = sum.wrapping_add(byte);
-            }
-        }
-        self.push(b'#');
-        self.push(digit(sum >> 4));
-        self.push(digit(sum & 0xF));
-        self.commit();
-    }
-
-    /// Starts a frame, and forgets one that was started and never finished.
-    pub(super) fn begin(&mut self) {
-        self.queue.truncate(self.whole);
-        self.draft = Draft::Open;
-        self.push(b'$');
-    }
-
-    /// Adds a byte to the frame that was begun.
-    pub(super) fn push(&mut self, byte: u8) {
-        match self.draft {
-            Draft::Open => {
-                if self.queue.push_back(byte).is_err() {
-                    self.draft = Draft::Lost;
-                }
-            }
-            Draft::None | Draft::Lost => {}
-        }
-    }
-
-    /// Ends the frame that was begun: from now on it can be sent.
-    pub(super) fn commit(&mut self) {
-        match self.draft {
-            Draft::None => {}
-            Draft::Open => self.whole = self.queue.len(),
-            Draft::Lost => self.overflow = Overflow::FrameLost,
-        }
-        self.draft = Draft::None;
-    }
-
-    pub(super) fn overflowed(&mut self) -> Overflow {
-        core::mem::replace(&mut self.overflow, Overflow::None)
-    }
-
     pub(super) fn is_drained(&self) -> bool {
-        self.whole == 0 && self.answers.is_empty()
+        self.frames.are_done() && self.answers.is_empty()
     }
 }

@@ -8,7 +8,7 @@ use core::convert::Infallible;
 
 use gdbstub::conn::Connection;
 
-use super::sender::Sender;
+use super::frames::Frames;
 
 /// Where in a frame the writer is.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ enum State {
 
 #[derive(Debug)]
 enum Destination<'a, const QUEUE: usize> {
-    Queue(&'a mut Sender<QUEUE>),
+    Queue(&'a mut Frames<QUEUE>),
     Nowhere,
 }
 
@@ -33,8 +33,8 @@ pub struct FrameSink<'a, const QUEUE: usize> {
 }
 
 impl<'a, const QUEUE: usize> FrameSink<'a, QUEUE> {
-    pub(super) fn to(sender: &'a mut Sender<QUEUE>) -> Self {
-        Self { destination: Destination::Queue(sender), state: State::Between }
+    pub(super) fn to(frames: &'a mut Frames<QUEUE>) -> Self {
+        Self { destination: Destination::Queue(frames), state: State::Between }
     }
 
     /// A sink that throws everything away, for the replies that nobody asked for when a
@@ -46,33 +46,33 @@ impl<'a, const QUEUE: usize> FrameSink<'a, QUEUE> {
     /// Queues one frame, as [`Link::send`](super::Link::send) does.
     pub fn send(&mut self, payload: &[u8]) {
         match &mut self.destination {
-            Destination::Queue(sender) => sender.send(payload),
+            Destination::Queue(frames) => frames.send(payload),
             Destination::Nowhere => {}
         }
     }
 
     fn write_byte(&mut self, byte: u8) {
-        let sender = match &mut self.destination {
-            Destination::Queue(sender) => sender,
+        let frames = match &mut self.destination {
+            Destination::Queue(frames) => frames,
             Destination::Nowhere => return,
         };
         self.state = match (self.state, byte) {
             (State::Between, b'$') => {
-                sender.begin();
+                frames.begin();
                 State::Payload
             }
             (State::Between, _) => State::Between,
             (State::Payload, _) => {
-                sender.push(byte);
+                frames.push(byte);
                 if byte == b'#' { State::FirstDigit } else { State::Payload }
             }
             (State::FirstDigit, _) => {
-                sender.push(byte);
+                frames.push(byte);
                 State::SecondDigit
             }
             (State::SecondDigit, _) => {
-                sender.push(byte);
-                sender.commit();
+                frames.push(byte);
+                frames.commit();
                 State::Between
             }
         };
