@@ -77,6 +77,7 @@ pub mod bank;
 mod cases;
 pub mod dr;
 pub mod event;
+mod fingerprint;
 mod gather;
 pub mod hit;
 pub mod link;

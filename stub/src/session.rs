@@ -27,6 +27,7 @@ mod dialogue;
 mod entrance;
 mod hearing;
 mod places;
+mod repeats;
 mod run;
 mod untold;
 
@@ -328,7 +329,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
 }
 
 /// How many bytes a command may print so that its output, two digits each in packets of 256,
-/// and the reply after it find room in a queue of this length.
+/// the reply after it, and a line in front of it find room in a queue of this length.
 const fn console<const QUEUE: usize>() -> usize {
-    QUEUE.saturating_sub(64) / 9 * 4
+    QUEUE.saturating_sub(64 + 2 * repeats::NOTICE.len()) / 9 * 4
 }

@@ -10,11 +10,12 @@
 //!
 //! If the one answer is lost after all, the client asks once more, later.
 
+use crate::fingerprint::Fingerprint;
+
 /// What was taken last.
 #[derive(Clone, Copy, Debug)]
 struct Last {
-    /// Of the payload.
-    hash: u64,
+    payload: Fingerprint,
     at: u64,
 }
 
@@ -39,16 +40,16 @@ impl Copies {
     /// Whether this packet is the last one, late; without a clock none is. If it is not, it is the
     /// last one from now on.
     pub(super) fn is_late(&mut self, payload: &[u8]) -> bool {
-        let hash = hash(payload);
+        let payload = Fingerprint::of(payload);
         let Some((now, patience)) = self.clock else {
             self.last = None;
             return false;
         };
         let is_late = self
             .last
-            .is_some_and(|last| last.hash == hash && now.saturating_sub(last.at) < patience);
+            .is_some_and(|last| last.payload == payload && now.saturating_sub(last.at) < patience);
         if !is_late {
-            self.last = Some(Last { hash, at: now });
+            self.last = Some(Last { payload, at: now });
         }
         is_late
     }
@@ -64,11 +65,4 @@ impl Copies {
     pub(super) fn acknowledged(&mut self) {
         self.last = None;
     }
-}
-
-/// FNV-1a, of 64 bits: two packets in a row that differ and have the same one do not occur.
-fn hash(payload: &[u8]) -> u64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0100_0000_01b3;
-    payload.iter().fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
 }

@@ -8,7 +8,6 @@ use super::names::{Need, locked, needs};
 use super::{Access, Grant, Lock, PACKETS, Policy, Range, Rights, TRIES};
 use crate::arbiter::Region;
 use crate::packet::{Name, peek};
-use crate::target::monitor;
 
 /// How often the delay is doubled at the most.
 const DOUBLINGS: u32 = 16;
@@ -126,8 +125,8 @@ impl Gate {
     }
 
     /// What becomes of a packet of this payload. What is not well formed passes; the fence
-    /// answers that. `changes` says whether a command of `monitor` changes anything.
-    pub fn rule(&self, payload: &[u8], changes: impl Fn(&str) -> bool) -> Ruling {
+    /// answers that. `changes` says whether it is a command of `monitor` that changes anything.
+    pub fn rule(&self, payload: &[u8], changes: impl FnOnce() -> bool) -> Ruling {
         let Some(name) = Name::of(payload) else { return Ruling::PASS };
         if self.is_locked() {
             return locked(name, payload);
@@ -141,7 +140,7 @@ impl Gate {
             Need::Reset if self.may_write() => Ruling::PASS,
             Need::Reset if name == Name::Kill => Ruling::Dismiss,
             Need::Reset => Ruling::Deny(Denied::ReadOnly("a reset")),
-            Need::Command if self.may_write() || !line_changes(payload, changes) => Ruling::PASS,
+            Need::Command if self.may_write() || !changes() => Ruling::PASS,
             Need::Command => Ruling::Deny(Denied::ReadOnly("what this command does")),
         }
     }
@@ -215,11 +214,6 @@ impl Gate {
             (None, _) | (_, None) => self.failures >= TRIES,
         }
     }
-}
-
-/// Whether a line of `monitor` changes anything. One that is too long to be read here may.
-fn line_changes(payload: &[u8], changes: impl Fn(&str) -> bool) -> bool {
-    peek::command(payload).is_none_or(|line| changes(monitor::words(&line).0))
 }
 
 fn deny(address: usize, range: &Range) -> Ruling {

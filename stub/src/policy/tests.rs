@@ -33,7 +33,7 @@ fn gate(access: Access) -> Gate {
 }
 
 fn ruling(gate: &Gate, payload: &str) -> Ruling {
-    gate.rule(payload.as_bytes(), |name| name == "reset")
+    gate.rule(payload.as_bytes(), || payload == monitor("reset"))
 }
 
 const PASS: Ruling = Ruling::PASS;

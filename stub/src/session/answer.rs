@@ -26,22 +26,31 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) -> Next {
-        let (now, patience) = (machine.now(), machine.client_patience());
         if self.client.phase == Phase::Absent {
             self.client.phase = Phase::Commanding;
         }
-        let can_repeat = self.link.acknowledges();
-        if can_repeat && self.client.has_missed_the_stop(self.link.packet(), now, patience) {
-            self.report_stop(arbiter, machine);
-            return Next::Stay;
+        if let Some(next) = self.answer_again(arbiter, machine) {
+            return next;
         }
-        self.client.go_on();
+        self.client.is_deaf = false;
+        let next = self.carry_out(arbiter, machine);
+        self.client.is_answered(machine.now());
+        next
+    }
+
+    /// Carries out what the packet that the link holds asks for.
+    fn carry_out<M: Machine, const CLAIMS: usize, const TASKS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
+        machine: &mut M,
+    ) -> Next {
         let transport = self.firmware.transport;
         let mut limits = limits::<M::Arch, PACKET, CPUS>(self.client.stepping, transport);
         match self.let_in(arbiter, machine, &limits) {
             Ok(readable) => limits.readable = readable,
             Err(next) => return next,
         }
+        self.note_request();
         // An error would have gdb end `info threads` and the like in the middle of the list.
         let cpu = cpu_of(self.client.access);
         let is_silent = machine.state(cpu) == CpuState::NotResponding;
@@ -137,6 +146,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         self.untold.iter_mut().for_each(Untold::clear);
         self.overheard = Overheard::Nothing;
         self.debugger.refusal = Some(Refusal::GivenUp(mishap));
+        self.client.is_answered(machine.now());
         match self.client.phase {
             Phase::Absent => {}
             Phase::Commanding => {

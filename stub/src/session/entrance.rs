@@ -49,7 +49,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         }
         let is_malformed =
             || packet::check(payload, limits) == Checked::Answer(Reply::Error(Errno::Invalid));
-        match gate.rule(payload, |name| monitor::changes(name, firmware.commands)) {
+        match gate.rule(payload, || monitor::request_changes(payload, firmware.commands)) {
             Ruling::Pass { readable } => return Ok(readable),
             // It is answered as such by the fence, and has no effect.
             _ if is_malformed() => return Ok(usize::MAX),
@@ -107,14 +107,9 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         self.link.send(Reply::Ok.payload().as_ref());
     }
 
-    /// Prints on the client's console. `DIGITS` is one for the `O` and two for each byte.
+    /// Prints on the client's console; see [`on_console`].
     pub(super) fn print<const DIGITS: usize>(&mut self, pieces: &[&str]) {
-        let mut packet = String::<DIGITS>::new();
-        let _ = packet.push('O');
-        for byte in pieces.iter().flat_map(|piece| piece.bytes()) {
-            let _ = write!(packet, "{byte:02x}");
-        }
-        self.link.send(packet.as_bytes());
+        self.link.send(on_console::<DIGITS>(pieces).as_bytes());
     }
 
     /// The client goes, or is sent away. The target runs on, unless it had stopped by itself and
@@ -132,6 +127,16 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         arbiter.refresh_snapshots(machine);
         Next::Run(self.order(arbiter, machine, machine.cpu()))
     }
+}
+
+/// The packet that prints this on the client's console. `DIGITS` is one for the `O` and two for each byte.
+pub(super) fn on_console<const DIGITS: usize>(pieces: &[&str]) -> String<DIGITS> {
+    let mut packet = String::new();
+    let _ = packet.push('O');
+    for byte in pieces.iter().flat_map(|piece| piece.bytes()) {
+        let _ = write!(packet, "{byte:02x}");
+    }
+    packet
 }
 
 /// One digit so many times, run-length encoded.

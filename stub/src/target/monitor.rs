@@ -12,6 +12,7 @@ use heapless::String;
 use super::Debuggee;
 use super::machine::{CpuState, Machine};
 use crate::arbiter::CpuId;
+use crate::packet::peek;
 
 /// A command of the firmware's own.
 #[derive(Clone, Copy)]
@@ -84,13 +85,19 @@ impl Write for Pieces<'_> {
 }
 
 /// The name of a command, and what follows it.
-pub(crate) fn words(line: &[u8]) -> (&str, &str) {
+fn words(line: &[u8]) -> (&str, &str) {
     let line = core::str::from_utf8(line).unwrap_or_default().trim();
     line.split_once(' ').unwrap_or((line, ""))
 }
 
-/// Whether the command of this name, of the stub's or of the firmware's, changes the machine.
-pub(crate) fn changes(name: &str, commands: &[Command]) -> bool {
+/// Whether the command that a `qRcmd` brings changes the machine. One that is too long to be read
+/// here may.
+pub(crate) fn request_changes(payload: &[u8], commands: &[Command]) -> bool {
+    peek::command(payload).is_none_or(|line| changes(words(&line).0, commands))
+}
+
+/// Whether the command of this name, of the stub's or of the firmware's, does.
+fn changes(name: &str, commands: &[Command]) -> bool {
     match name {
         "reset" => true,
         "help" | "" | "dr" | "cpus" | "tasks" | "why" | "stop" => false,

@@ -40,6 +40,8 @@ pub(crate) enum Refusal {
     Oversized,
     /// What the firmware does not allow.
     Policy(Denied),
+    /// A packet that came again, which is not carried out twice, and whose reply is lost.
+    CameAgain,
     /// The work on it could not be finished.
     GivenUp(Mishap),
 }
@@ -72,7 +74,7 @@ impl Refusal {
             Refusal::Register(RegisterError::Refused) => Errno::Failed.code(),
             Refusal::Packet(errno) => errno.code(),
             Refusal::Oversized => Errno::TooLong.code(),
-            Refusal::GivenUp(_) => Errno::Failed.code(),
+            Refusal::CameAgain | Refusal::GivenUp(_) => Errno::Failed.code(),
             Refusal::Policy(Denied::Locked) => ENOKEY,
             Refusal::Policy(Denied::ReadOnly(_)) => EROFS,
             Refusal::Policy(Denied::Range { .. }) => EPERM,
@@ -162,6 +164,9 @@ impl fmt::Display for Refusal {
                 )
             }
             Refusal::Oversized => out.write_str("packet refused: it is longer than the declared PacketSize"),
+            Refusal::CameAgain => out.write_str(
+                "packet refused: it came again, was not carried out again, and its reply is lost",
+            ),
             Refusal::GivenUp(mishap) => write!(
                 out,
                 "given up because of {mishap}; your breakpoints and watchpoints were taken out"

@@ -45,44 +45,6 @@ fn a_repeated_resume_does_not_stop_the_target_and_noise_does_not_wake_it() {
     assert_eq!(alone.session.overhear(3), Overheard::Nothing);
 }
 
-/// A client that has not seen our `+` throws the stop reply away and asks again.
-#[test]
-fn a_resume_that_comes_again_is_answered_and_not_carried_out() {
-    for resume in ["vCont;s:p1.1", "vCont;c", "s"] {
-        for now in [Some(PATIENCE), None] {
-            let mut bench = Bench::attached(2, 0);
-            bench.resume(resume);
-            let stop = bench.debug_exception(STEP);
-            let reported = if resume == "vCont;c" { bench.stop(Cause::Interrupt) } else { stop };
-            for times in 1..=3 {
-                bench.machine.now = now.map(|now| times * now);
-                assert_eq!(bench.send(resume), reported, "{resume}");
-                assert_eq!(bench.next, Some(Next::Stay));
-            }
-            assert_eq!(bench.ask("qC"), "QCp1.1");
-            bench.resume(resume);
-        }
-    }
-}
-
-/// One that is quick, or has looked at something since, means what it says.
-#[test]
-fn a_resume_in_the_same_words_is_carried_out_if_it_cannot_be_a_repeat() {
-    let mut bench = Bench::attached(2, 0);
-    bench.resume("vCont;s:p1.1");
-    // It runs for long.
-    bench.machine.now = Some(10 * PATIENCE);
-    bench.debug_exception(STEP);
-    bench.machine.now = Some(11 * PATIENCE - 1);
-    bench.resume("vCont;s:p1.1");
-    bench.debug_exception(STEP);
-    bench.machine.now = Some(20 * PATIENCE);
-    bench.ask("?");
-    bench.resume("vCont;s:p1.1");
-    bench.debug_exception(STEP);
-    bench.resume("vCont;c");
-}
-
 #[test]
 fn kill_restart_and_monitor_reset_reset_the_machine() {
     for (packet, replies) in [("k", vec![]), ("vKill;1", vec!["OK".to_owned()]), ("R00", vec![])] {

@@ -6,18 +6,23 @@
 //! by `-`, but for a stop reply, for which it waits. Three losses of the same thing are too many for it;
 //! fewer are not.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use tetrarch::link::frame;
 use tetrarch::session::Next;
+use tetrarch::target::monitor::{Command, Effect};
 
-use crate::bench::{BASE, Bench, CPU, STEP, hex, whole_frame};
+use crate::bench::{BASE, Bench, CPU, STEP, WRITABLE, console, hex, whole_frame};
 use crate::machine::PATIENCE;
+use crate::repeats::NOTICE;
 
 /// What goes over the line is lost or not as the bits of a pattern say; after so many nothing is.
 const DEPTH: u32 = 12;
 /// After so long the client does something about it: later than the stub does.
 const TIMEOUT: u64 = PATIENCE + PATIENCE / 4;
+/// How often the client does what it does.
+const ROUNDS: usize = 4;
 /// How often the client sends a packet.
 const TRIES: usize = 3;
 /// A client that waits for a stop reply is waited for so long.
@@ -35,6 +40,21 @@ enum Unit {
 #[derive(Debug, PartialEq)]
 struct GaveUp;
 
+thread_local! {
+    /// Commands that were carried out.
+    static CARRIED_OUT: Cell<usize> = const { Cell::new(0) };
+}
+
+const COMMANDS: &[Command] = &[Command {
+    name: "count",
+    help: "counts how often it is carried out",
+    effect: Effect::Changes,
+    run: |_, out| {
+        CARRIED_OUT.set(CARRIED_OUT.get() + 1);
+        writeln!(out, "number {}", CARRIED_OUT.get()).expect("there is room");
+    },
+}];
+
 struct Line {
     bench: Bench,
     pattern: u32,
@@ -49,6 +69,8 @@ impl Line {
     fn new(pattern: u32) -> Self {
         let mut bench = Bench::attached(2, 0);
         bench.machine.now = Some(0);
+        bench.session.set_commands(COMMANDS);
+        CARRIED_OUT.set(0);
         Self { bench, pattern, passed: 0, to_client: VecDeque::new(), said: Vec::new(), steps: 0 }
     }
 
@@ -151,8 +173,8 @@ impl Line {
     }
 
     /// Steps and looks, again and again. Returns how many steps the client was told of.
-    fn session(&mut self) -> (usize, Result<(), GaveUp>) {
-        for told in 0..4 {
+    fn steps(&mut self) -> (usize, Result<(), GaveUp>) {
+        for told in 0..ROUNDS {
             let step = self.send("vCont;s:p1.1").and_then(|()| self.stop_reply());
             match step {
                 Ok(reply) => assert_eq!(reply, "T05thread:p01.01;"),
@@ -166,26 +188,99 @@ impl Line {
                 Err(gave_up) => return (told + 1, Err(gave_up)),
             }
         }
-        (4, Ok(()))
+        (ROUNDS, Ok(()))
+    }
+
+    /// Writes the same to the same place and looks, again and again, as gdb does. Returns how many writes
+    /// the client knows of.
+    fn writes(&mut self) -> (usize, Result<(), GaveUp>) {
+        let packet = format!("M{WRITABLE:x},1:5a");
+        for told in 0..ROUNDS {
+            match self.send(&packet).and_then(|()| self.reply()) {
+                Ok(reply) => assert_eq!(reply, "OK"),
+                Err(gave_up) => return (told, Err(gave_up)),
+            }
+            if let Err(gave_up) = self.send("p10").and_then(|()| self.reply()) {
+                return (told + 1, Err(gave_up));
+            }
+        }
+        (ROUNDS, Ok(()))
+    }
+
+    /// A person gives the same command again and again. Returns how many were carried out, by what they
+    /// print.
+    fn commands(&mut self) -> (usize, Result<(), GaveUp>) {
+        let mut told = 0;
+        while told < ROUNDS {
+            let looked = match self.command() {
+                Ok(text) if text.ends_with(&format!("number {}\n", told + 1)) => {
+                    told += 1;
+                    Ok(())
+                }
+                // It was the first copy of this one that was lost; but it says so. (What is printed
+                // comes twice where its acknowledgement is lost.)
+                Ok(text) => {
+                    assert!(text.starts_with(NOTICE), "{text}");
+                    assert!(text.ends_with(&format!("number {told}\n")), "{text}");
+                    self.send("p10").and_then(|()| self.reply()).map(drop)
+                }
+                Err(gave_up) => Err(gave_up),
+            };
+            if let Err(gave_up) = looked {
+                return (told, Err(gave_up));
+            }
+        }
+        (told, Ok(()))
+    }
+
+    /// What one of them prints.
+    fn command(&mut self) -> Result<String, GaveUp> {
+        let mut printed = String::new();
+        self.send(&format!("qRcmd,{}", hex(b"count")))?;
+        loop {
+            let reply = self.reply()?;
+            match reply.strip_prefix('O').filter(|_| reply != "OK") {
+                Some(text) => printed += &console(text),
+                None => return Ok(printed),
+            }
+        }
     }
 }
 
-#[test]
-fn whatever_is_lost_no_step_is_taken_twice_and_none_is_lost_in_silence() {
+/// Has a client do something under every pattern of losses. Whatever is lost, it happens as often as
+/// the client believes; if that gives up, what was under way may have happened or not.
+fn under_all_losses(
+    session: fn(&mut Line) -> (usize, Result<(), GaveUp>),
+    happened: fn(&Line) -> usize,
+) {
     let mut given_up = 0;
     for pattern in 0..1 << DEPTH {
         let mut line = Line::new(pattern);
-        let (told, result) = line.session();
-        let steps = line.steps;
+        let (told, result) = session(&mut line);
+        let happened = happened(&line);
         match result {
-            Ok(()) => assert_eq!((told, steps), (4, 4), "losses {pattern:012b}"),
+            Ok(()) => assert_eq!((told, happened), (ROUNDS, ROUNDS), "losses {pattern:012b}"),
             Err(GaveUp) => {
-                // What was under way may have been done or not; the client knows that it does not.
-                assert!((told..=told + 1).contains(&steps), "losses {pattern:012b}: {steps}");
+                assert!((told..=told + 1).contains(&happened), "{pattern:012b}: {happened}");
                 assert!(pattern.count_ones() >= TRIES as u32, "losses {pattern:012b}");
                 given_up += 1;
             }
         }
     }
     println!("of {} patterns, gdb gives up in {given_up}", 1 << DEPTH);
+}
+
+#[test]
+fn whatever_is_lost_no_step_is_taken_twice_and_none_is_lost_in_silence() {
+    under_all_losses(Line::steps, |line| line.steps);
+}
+
+#[test]
+fn whatever_is_lost_no_write_is_done_twice_and_none_is_lost_in_silence() {
+    under_all_losses(Line::writes, |line| line.bench.machine.stores);
+}
+
+#[test]
+fn whatever_is_lost_no_command_is_carried_out_twice_and_none_is_lost_in_silence() {
+    under_all_losses(Line::commands, |_| CARRIED_OUT.get());
 }

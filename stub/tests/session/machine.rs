@@ -23,6 +23,8 @@ pub struct FakeMachine<const CPUS: usize> {
     pub bytes: Vec<u8>,
     pub registers: [X86_64Registers; CPUS],
     pub writes: Vec<DebugWrite>,
+    /// How often memory was written, but for breakpoints.
+    pub stores: usize,
     /// The CPU that runs the stub, or will when the machine stops.
     pub cpu: CpuId,
     pub states: [CpuState; CPUS],
@@ -40,6 +42,7 @@ impl<const CPUS: usize> FakeMachine<CPUS> {
             bytes,
             registers: std::array::from_fn(|_| registers.clone()),
             writes: Vec::new(),
+            stores: 0,
             cpu: CpuId(0),
             states: [CpuState::NotResponding; CPUS],
             activities: [""; CPUS],
@@ -85,6 +88,7 @@ impl<const CPUS: usize> Memory for FakeMachine<CPUS> {
 
     fn write(&mut self, address: usize, bytes: &[u8]) -> usize {
         let span = self.span(address, bytes.len(), WRITABLE);
+        self.stores += 1;
         self.bytes[span.clone()].copy_from_slice(&bytes[..span.len()]);
         span.len()
     }

@@ -9,6 +9,7 @@ mod losses;
 mod machine;
 mod play;
 mod policy;
+mod repeats;
 mod replay;
 mod script;
 mod watching;
