@@ -74,6 +74,13 @@ fn a_cpu_may_come_and_go_while_another_changes_the_claims() -> Result<()> {
         }
         start_third(gdb)?;
         order(gdb, 1, 0)?;
+        // Before that it may be between switching the null guard off and on.
+        poll::until("CPU 1 changes nothing any more", || {
+            gdb.resume()?;
+            gdb.interrupt()?;
+            let is_counting = |line: &String| line.contains("cpu 1 — counting");
+            Ok(threads(gdb)?.iter().any(is_counting).then_some(()))
+        })?;
         order(gdb, 3, 1)?;
         gdb.expect("continue", "stopped by cpu-guard-3")?;
         same("the CPU", selected(gdb)?, 3)?;
