@@ -195,6 +195,14 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
         self.receiver.damage();
     }
 
+    /// Whoever was at the other end is gone, and takes nothing any more.
+    pub fn hang_up(&mut self) {
+        self.receiver = Receiver::new();
+        self.sender = Sender::new();
+        self.acknowledging = Acknowledging::Always;
+        self.copies.acknowledged();
+    }
+
     /// What has begun is no frame. What there is of it, as far as it was kept, without its `$`.
     pub fn abandon(&mut self) -> Option<&[u8]> {
         self.receiver.abandon()

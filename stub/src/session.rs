@@ -26,6 +26,7 @@ mod debug;
 mod dialogue;
 mod entrance;
 mod hearing;
+mod outcome;
 mod places;
 mod repeats;
 mod run;
@@ -43,45 +44,8 @@ use untold::Untold;
 
 pub use crate::stop::{Cause, Fault, Mishap};
 pub use console::{PIECE, Said};
+pub use outcome::{Heard, Next, Overheard};
 pub use run::{Go, Motion, ResumeFlag};
-
-/// What the caller does next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Next {
-    /// Stay stopped: send what [`Session::next_byte`] gives, and hand over what arrives.
-    Stay,
-    /// Send what is left, arm the registers ([`Arbiter::resume`]), and let the target run: the
-    /// CPU that runs the stub as is said here, each other one as [`Session::order`] says.
-    Run(Go),
-    /// Send what is left, and reset the machine.
-    Reset,
-}
-
-/// What a byte that arrived while the target was running means for the target.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Overheard {
-    /// Nothing yet.
-    Nothing,
-    /// Stop it: [`Cause::Interrupt`].
-    Interrupt,
-    /// Stop it, a client wants to talk: [`Cause::Packet`].
-    Packet,
-}
-
-/// What the client has said to a stopped target.
-#[must_use = "the client waits for an answer"]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Heard {
-    /// Ctrl-C.
-    Interrupt,
-    /// A packet.
-    Packet,
-    /// A packet that there was no room for.
-    Oversized,
-}
 
 /// The last stop, for as long as the machine is stopped.
 struct Stop {
@@ -181,6 +145,9 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         machine: &mut M,
         cause: Cause<'_>,
     ) -> Next {
+        if self.overheard == Overheard::HangUp {
+            self.close(arbiter, machine);
+        }
         let cpu = machine.cpu();
         // After an INT3 it may be before that that it is.
         let place = machine.program_counter(cpu).ok();
@@ -198,6 +165,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             }
             Cause::Breakpoint => self.breakpoint(arbiter, machine),
             Cause::Packet => self.visit(arbiter, machine),
+            Cause::HangUp => self.go_on(arbiter, machine),
             Cause::Fault(Fault { signal, .. }) => {
                 let reason = Reason::Signal(signal);
                 self.announce(arbiter, machine, reason, stop::by(reason, &cause))
@@ -326,10 +294,4 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         self.client.leave();
         self.gate.close();
     }
-}
-
-/// How many bytes a command may print so that its output, two digits each in packets of 256,
-/// the reply after it, and a line in front of it find room in a queue of this length.
-const fn console<const QUEUE: usize>() -> usize {
-    QUEUE.saturating_sub(64 + 2 * repeats::NOTICE.len()) / 9 * 4
 }

@@ -40,6 +40,8 @@ pub enum Cause<'a> {
     Interrupt,
     /// A packet arrived while the target was running.
     Packet,
+    /// The line was hung up while the target was running.
+    HangUp,
     /// A non-maskable interrupt that nobody else claimed.
     Nmi,
     /// The firmware panicked.
@@ -170,6 +172,7 @@ pub(crate) fn by(reason: Reason, cause: &Cause<'_>) -> StopText {
         Cause::Nmi => write!(line, "stopped by an NMI"),
         Cause::Interrupt => write!(line, "interrupted by the debugger"),
         Cause::Packet => write!(line, "stopped because a debugger attached"),
+        Cause::HangUp => write!(line, "stopped because the line was hung up"),
         // BS sticks, but for any other cause than a step there is another reason.
         Cause::Debug(exceptions) | Cause::Told(exceptions, _)
             if reason == Reason::Trapped

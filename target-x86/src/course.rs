@@ -213,7 +213,7 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
                 let mut lead = self.stub.inherit(self.cpu, mine);
                 match lead.state().overhear() {
                     Overheard::Nothing => return Course::Wait(lead.end_and_wait()),
-                    overheard @ (Overheard::Interrupt | Overheard::Packet) => {
+                    overheard @ (Overheard::Interrupt | Overheard::Packet | Overheard::HangUp) => {
                         return Course::Lead(lead, News::Overheard(overheard));
                     }
                 }

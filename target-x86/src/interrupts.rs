@@ -57,7 +57,7 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
                 self.end_interrupt();
                 match overheard {
                     Overheard::Nothing => drop(lead.end()),
-                    Overheard::Interrupt | Overheard::Packet => {
+                    Overheard::Interrupt | Overheard::Packet | Overheard::HangUp => {
                         self.pause(&mut lead.mine);
                         self.run(Course::Lead(lead, News::Overheard(overheard)));
                     }

@@ -85,7 +85,10 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
                     self.stub.reset()
                 }
                 Next::Run(go) => match self.arrived_meanwhile(&mut lead) {
-                    Some(cause) => self.stopped(&mut lead, cause),
+                    Some(cause) => {
+                        self.stop_others(&mut lead);
+                        self.stopped(&mut lead, cause)
+                    }
                     None => return self.leave(lead, go),
                 },
             }
@@ -157,6 +160,9 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
                 let Some(byte) = state.receive() else {
                     state.transmit();
                     core::hint::spin_loop();
+                    if state.has_hung_up() {
+                        return state.session.hang_up(&mut state.arbiter, machine);
+                    }
                     return state.session.pass_time(&mut state.arbiter, machine);
                 };
                 let Some(heard) = state.session.hear(machine, byte) else { return Next::Stay };
@@ -183,6 +189,7 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
             Overheard::Nothing => {}
             Overheard::Interrupt => return Some(Cause::Interrupt),
             Overheard::Packet => return Some(Cause::Packet),
+            Overheard::HangUp => return Some(Cause::HangUp),
         }
         let is_foreign = self.local.pending.take_nmi() && !self.stub.world.take_call(self.cpu);
         (is_foreign && !self.goes_to_the_image(&lead.mine)).then_some(Cause::Nmi)
@@ -249,6 +256,7 @@ fn cause_of(overheard: Overheard) -> Cause<'static> {
     match overheard {
         Overheard::Interrupt => Cause::Interrupt,
         Overheard::Packet => Cause::Packet,
+        Overheard::HangUp => Cause::HangUp,
         Overheard::Nothing => Cause::Debug(&[]),
     }
 }

@@ -57,8 +57,11 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> State<CLAIMS, T
     /// Takes what has arrived while the target runs, until a client wants something: a
     /// bounded number of bytes, so that a line that never falls silent does not stop it.
     pub fn overhear(&mut self) -> Overheard {
-        let mut overheard = Overheard::Nothing;
         self.session.keep_time(cpus::time_stamp(), self.client_patience);
+        let mut overheard = match self.has_hung_up() {
+            true => self.session.overhear_hang_up(),
+            false => Overheard::Nothing,
+        };
         for _ in 0..BURST {
             if overheard != Overheard::Nothing {
                 break;
@@ -76,6 +79,11 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> State<CLAIMS, T
         }
         self.drain();
         overheard
+    }
+
+    /// Whether whoever was at the other end of the line has gone.
+    pub fn has_hung_up(&mut self) -> bool {
+        self.uart.as_mut().is_some_and(Uart::has_hung_up)
     }
 
     /// The next byte that has arrived undamaged.

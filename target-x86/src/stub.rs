@@ -211,7 +211,9 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
     /// firmware whose port does not interrupt: call it where nothing is half done.
     pub fn poll(&self) {
         cpus::without_interrupts(|| match self.exclusively(|lead| lead.state().overhear()) {
-            Ok(Overheard::Interrupt | Overheard::Packet) => self.ask(pending::Request::Attend),
+            Ok(Overheard::Interrupt | Overheard::Packet | Overheard::HangUp) => {
+                self.ask(pending::Request::Attend)
+            }
             Ok(Overheard::Nothing) | Err(_) => {}
         });
     }

@@ -5,12 +5,16 @@
 //! whatever it requested meanwhile is answered by reading the bytes. The receive FIFO asks
 //! for attention at the first byte: with a higher mark a lone Ctrl-C would wait for a
 //! time-out of four characters.
+//!
+//! On a cable that has the line, the DTR of whoever is at the other end is our *data set ready*. It
+//! falls when the terminal program, or gdb, closes its port. Where the line is not connected it never
+//! changes, and nobody is taken to have gone.
 
 use core::fmt;
 
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::FIFO_SIZE;
-use uart_16550::spec::registers::{FifoTriggerLevel, IER, LSR};
+use uart_16550::spec::registers::{FifoTriggerLevel, IER, LSR, MSR};
 use uart_16550::{BaudRate, Config, InitError, Uart16550};
 
 /// The serial port: its I/O ports and its speed. Eight data bits, no parity, one stop bit.
@@ -51,7 +55,10 @@ impl fmt::Display for PortError {
 }
 
 /// A port that has been set up.
-pub(crate) struct Uart(Uart16550<PioBackend>);
+pub(crate) struct Uart {
+    device: Uart16550<PioBackend>,
+    data_set_ready: DataSetReady,
+}
 
 impl Uart {
     /// Sets the port up, without interrupts.
@@ -73,28 +80,35 @@ impl Uart {
             // The enum is open: whatever else may be added, there is no port.
             InitError::DeviceNotPresent | _ => PortError::Missing,
         })?;
-        Ok(Self(uart))
+        let data_set_ready = DataSetReady(uart.msr().contains(MSR::DSR));
+        Ok(Self { device: uart, data_set_ready })
     }
 
-    /// Has the port interrupt when a byte arrives.
+    /// Has the port interrupt when a byte arrives, or when somebody comes or goes.
     pub fn interrupt_on_receive(&mut self) {
-        self.0.enable_interrupts(IER::DATA_READY);
+        self.device.enable_interrupts(INTERRUPTS);
     }
 
     /// No more interrupts.
     pub fn stay_silent(&mut self) {
-        self.0.disable_interrupts(IER::DATA_READY);
+        self.device.disable_interrupts(INTERRUPTS);
+    }
+
+    /// Whether whoever was at the other end has gone since this was last asked.
+    pub fn has_hung_up(&mut self) -> bool {
+        let status = self.device.msr();
+        self.data_set_ready.has_fallen(status)
     }
 
     /// What has arrived next.
     pub fn receive(&mut self) -> Option<Arrival> {
         // Once: the errors are gone when they have been read. (The transmitter reads them too; what
         // it hides is left to the checksum.)
-        let status = self.0.lsr();
+        let status = self.device.lsr();
         if !status.contains(LSR::DATA_READY) {
             return None;
         }
-        let byte = self.0.try_receive_byte().ok()?;
+        let byte = self.device.try_receive_byte().ok()?;
         let is_wrong =
             status.intersects(LSR::PARITY_ERROR | LSR::FRAMING_ERROR | LSR::BREAK_INTERRUPT);
         Some(if is_wrong {
@@ -109,19 +123,33 @@ impl Uart {
     /// Fills the transmitter from `next` if it is empty. Returns whether all was sent that
     /// there is, or more is waiting.
     pub fn transmit(&mut self, next: &mut dyn FnMut() -> Option<u8>) -> Backlog {
-        if self.0.ready_to_send().is_err() {
+        if self.device.ready_to_send().is_err() {
             return Backlog::Waiting;
         }
         let mut burst = [0; FIFO_SIZE];
-        let room = if self.0.fifo_enabled() { FIFO_SIZE } else { 1 };
+        let room = if self.device.fifo_enabled() { FIFO_SIZE } else { 1 };
         let mut length = 0;
         while length < room {
             let Some(byte) = next() else { break };
             burst[length] = byte;
             length += 1;
         }
-        self.0.send_bytes(&burst[..length]);
+        self.device.send_bytes(&burst[..length]);
         if length < room { Backlog::Empty } else { Backlog::Waiting }
+    }
+}
+
+const INTERRUPTS: IER = IER::DATA_READY.union(IER::MODEM_STATUS);
+
+/// Whether the other end was there when the modem status was last read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct DataSetReady(bool);
+
+impl DataSetReady {
+    /// Whether it has gone since, also if it has come back, or another has.
+    fn has_fallen(&mut self, status: MSR) -> bool {
+        let was_there = core::mem::replace(&mut self.0, status.contains(MSR::DSR));
+        was_there && (!self.0 || status.contains(MSR::DELTA_DSR))
     }
 }
 
@@ -142,4 +170,40 @@ pub(crate) enum Backlog {
     Empty,
     /// The port has not taken everything yet.
     Waiting,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_goes_is_missed_once_and_who_comes_is_not() {
+        let up = MSR::DSR;
+        let down = MSR::empty();
+        let mut line = DataSetReady(true);
+        let statuses = [
+            up,
+            down | MSR::DELTA_DSR,
+            down,
+            up | MSR::DELTA_DSR,
+            up,
+            // It was down in between.
+            up | MSR::DELTA_DSR,
+            up | MSR::DELTA_CTS,
+            // Where nothing tells changes.
+            down,
+        ];
+        let seen = statuses.map(|status| line.has_fallen(status));
+        assert_eq!(seen, [false, true, false, false, false, true, false, true]);
+    }
+
+    #[test]
+    fn nobody_goes_where_the_line_is_not_connected() {
+        for level in [MSR::empty(), MSR::DSR] {
+            let mut line = DataSetReady(level.contains(MSR::DSR));
+            for other in [MSR::empty(), MSR::CTS | MSR::DELTA_CTS, MSR::CD | MSR::DELTA_CD] {
+                assert!(!line.has_fallen(level | other));
+            }
+        }
+    }
 }

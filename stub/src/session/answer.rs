@@ -9,8 +9,9 @@ use num_traits::{Bounded, NumCast};
 
 use super::client::Phase;
 use super::dialogue::{self, Outcome};
+use super::entrance::console;
 use super::untold::Untold;
-use super::{Next, Overheard, Session, console};
+use super::{Next, Overheard, Session};
 use crate::arbiter::Arbiter;
 use crate::link::{Overflow, Transport};
 use crate::packet::{self, Checked, Errno, Farewell, Limits, Reply, ThreadIds};

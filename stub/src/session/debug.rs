@@ -130,7 +130,9 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         machine: &mut M,
     ) -> Next {
         match self.overheard {
-            Overheard::Nothing => Next::Run(self.order(arbiter, machine, machine.cpu())),
+            Overheard::Nothing | Overheard::HangUp => {
+                Next::Run(self.order(arbiter, machine, machine.cpu()))
+            }
             Overheard::Interrupt => {
                 let reason = Reason::Interrupted;
                 self.enter(arbiter, machine, reason, stop::by(reason, &Cause::Interrupt))

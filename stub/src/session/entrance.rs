@@ -4,6 +4,7 @@ use core::fmt::Write;
 
 use heapless::String;
 
+use super::repeats::NOTICE;
 use super::{Next, Session};
 use crate::arbiter::Arbiter;
 use crate::packet::{self, Checked, Errno, Limits, Name, Reply};
@@ -121,12 +122,14 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     ) -> Next {
         let stays = self.gate.is_locked() && !self.has_stopped_for_client;
         self.close(arbiter, machine);
-        if stays {
-            return Next::Stay;
-        }
-        arbiter.refresh_snapshots(machine);
-        Next::Run(self.order(arbiter, machine, machine.cpu()))
+        if stays { Next::Stay } else { self.go_on(arbiter, machine) }
     }
+}
+
+/// How many bytes a command may print so that its output, two digits each in packets of 256,
+/// the reply after it, and a line in front of it find room in a queue of this length.
+pub(super) const fn console<const QUEUE: usize>() -> usize {
+    QUEUE.saturating_sub(64 + 2 * NOTICE.len()) / 9 * 4
 }
 
 /// The packet that prints this on the client's console. `DIGITS` is one for the `O` and two for each byte.

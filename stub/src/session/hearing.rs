@@ -34,6 +34,43 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         overheard
     }
 
+    /// The line was hung up while the target runs: whoever was there is gone.
+    pub fn overhear_hang_up(&mut self) -> Overheard {
+        self.link.hang_up();
+        if self.client.phase != Phase::Absent || self.overheard != Overheard::Nothing {
+            self.overheard = Overheard::HangUp;
+        }
+        self.overheard
+    }
+
+    /// Nobody is there any more, and the target runs on.
+    pub(super) fn go_on<M: Machine, const CLAIMS: usize, const TASKS: usize>(
+        &self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
+        machine: &mut M,
+    ) -> Next {
+        arbiter.refresh_snapshots(machine);
+        Next::Run(self.order(arbiter, machine, machine.cpu()))
+    }
+
+    /// The line was hung up while the target is stopped: whoever was there is gone, and what it has set
+    /// goes with it. The target stays stopped, but not for one who was locked out and has left.
+    pub fn hang_up<M: Machine, const CLAIMS: usize, const TASKS: usize>(
+        &mut self,
+        arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
+        machine: &mut M,
+    ) -> Next {
+        self.link.hang_up();
+        if self.client.phase == Phase::Absent {
+            return Next::Stay;
+        }
+        if self.gate.is_locked() {
+            return self.dismiss(arbiter, machine);
+        }
+        self.close(arbiter, machine);
+        Next::Stay
+    }
+
     /// What was overheard and has not been acted on.
     pub fn overheard(&self) -> Overheard {
         self.overheard

@@ -1,8 +1,9 @@
 //! Stopping and going on: what the client is told, what the target is told.
 
 use super::client::Phase;
+use super::entrance::console;
 use super::places::Place;
-use super::{Cause, Next, Overheard, Session, Stop, console, dialogue};
+use super::{Cause, Next, Overheard, Session, Stop, dialogue};
 use crate::arbiter::{Arbiter, CpuId};
 use crate::stop::{self, Reason, StopText};
 use crate::target::{Action, Debuggee, Debugger, Machine, thread_of};
@@ -96,7 +97,9 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
                 self.overheard = Overheard::Nothing;
             }
             // It is told at the next resume.
-            Overheard::Interrupt | Overheard::Nothing => {}
+            Overheard::Interrupt => {}
+            // There is no client.
+            Overheard::Nothing | Overheard::HangUp => {}
         }
         if self.client.phase == Phase::Waiting {
             self.client.phase = Phase::Commanding;

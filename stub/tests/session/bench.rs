@@ -91,6 +91,19 @@ impl<const CPUS: usize> BenchOf<CPUS> {
         next
     }
 
+    /// Whoever is at the other end hangs up.
+    pub fn hang_up(&mut self) {
+        if self.next == Some(Next::Stay) {
+            let next = self.session.hang_up(&mut self.arbiter, &mut self.machine);
+            self.next = Some(next);
+            if matches!(next, Next::Run(_)) {
+                self.let_go();
+            }
+        } else if self.session.overhear_hang_up() == Overheard::HangUp {
+            self.stop_unheard(Cause::HangUp);
+        }
+    }
+
     /// `monitor` with what it printed.
     pub fn monitor(&mut self, line: &str) -> String {
         let replies = self.send(&format!("qRcmd,{}", hex(line.as_bytes())));
@@ -289,6 +302,6 @@ pub fn console(hex: &str) -> String {
 pub const STEP: u32 = 1 << 14;
 
 /// What a session answers that lets the target go.
-pub fn go(motion: Motion, resume_flag: ResumeFlag) -> Option<Next> {
+pub const fn go(motion: Motion, resume_flag: ResumeFlag) -> Option<Next> {
     Some(Next::Run(Go { motion, resume_flag }))
 }

@@ -5,6 +5,7 @@ mod breakpoints;
 mod clients;
 mod console;
 mod cpus;
+mod hang_ups;
 mod losses;
 mod machine;
 mod play;

@@ -139,9 +139,23 @@ impl Play {
                     let _ = self.bench.session.say(text);
                 }
             }
+            Event::HangUp => self.hang_up(),
             Event::Happens { cpu, what } => self.happen(CpuId(u16::from(cpu & 1)), *what),
         }
         self.listen();
+    }
+
+    /// Whoever is there goes, and nothing of its own stays.
+    fn hang_up(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        self.bench.hang_up();
+        self.said.clear();
+        self.check();
+        let Self { bench, guards, .. } = self;
+        assert!(!bench.session.has_client());
+        assert_eq!(bench.arbiter.claims().count(), guards.len());
     }
 
     /// Something stops the machine, if it runs.
@@ -195,6 +209,7 @@ impl Play {
         } else {
             match self.bench.session.overhear(byte) {
                 Overheard::Nothing => {}
+                Overheard::HangUp => unreachable!("no byte says so"),
                 Overheard::Interrupt => {
                     assert_eq!(byte, 3, "only Ctrl-C interrupts");
                     self.bench.stop_unheard(Cause::Interrupt);

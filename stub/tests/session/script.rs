@@ -19,6 +19,8 @@ pub enum Event {
         cpu: u8,
         what: Happening,
     },
+    /// Whoever is there goes.
+    HangUp,
 }
 
 /// What can stop a running machine.

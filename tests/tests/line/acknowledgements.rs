@@ -103,6 +103,34 @@ fn a_continue_is_carried_out_once() -> Result<()> {
 }
 
 #[test]
+fn a_write_is_done_and_answered_once() -> Result<()> {
+    with_loss("$X", |gdb, loss| {
+        // gdb tries once whether it may write so at all.
+        gdb.command("set variable setpoint = 1")?;
+        loss.is_due.store(true, Ordering::Relaxed);
+        gdb.command("set variable setpoint = 2")?;
+        same("setpoint", gdb.number("setpoint")?, 2)?;
+        gdb.command("set variable setpoint = 3")?;
+        same("setpoint", gdb.number("setpoint")?, 3)
+    })
+}
+
+#[test]
+fn a_command_is_carried_out_once() -> Result<()> {
+    with_loss("$qRcmd,", |gdb, loss| {
+        same("the first", gdb.command("monitor count")?, "number 1\n".to_owned())?;
+        // Another request: the next one cannot be a repeat of the first.
+        gdb.expect("monitor dr", "null-guard")?;
+        loss.is_due.store(true, Ordering::Relaxed);
+        let again = "tetrarch: not carried out again: it came again after a time-out, with nothing in \
+                     between\nnumber 2\n";
+        same("the second", gdb.command("monitor count")?, again.to_owned())?;
+        gdb.expect("monitor dr", "null-guard")?;
+        same("the third", gdb.command("monitor count")?, "number 3\n".to_owned())
+    })
+}
+
+#[test]
 fn a_watchpoint_is_set_once() -> Result<()> {
     with_loss("$Z2", |gdb, loss| {
         gdb.expect("watch ticks", "Hardware watchpoint")?;

@@ -6,6 +6,9 @@
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
+use examples::port;
+use tetrarch_x86::Port;
+
 use crate::guards::STUB;
 
 /// What was typed, round and round, and how much of it there was in all.
@@ -62,4 +65,20 @@ pub fn say(times: u32, turns: u64) {
             defmt::warn!("nobody hears");
         }
     }
+}
+
+/// What the port would see if whoever is at the other end of a cable closed the line and opened it
+/// again. No cable of QEMU's can do that, so it is the port's loopback mode, in which our own *data
+/// terminal ready* comes in as *data set ready*.
+#[inline(never)]
+pub fn hang_up() {
+    const MODEM_CONTROL: u16 = Port::COM1.base + 4;
+    const LOOPBACK: u8 = 1 << 4;
+    // SAFETY: nobody sends anything meanwhile, and what was set is put back.
+    let before = unsafe { port::read(MODEM_CONTROL) };
+    // SAFETY: as above.
+    unsafe { port::write(MODEM_CONTROL, LOOPBACK) };
+    STUB.poll();
+    // SAFETY: as above.
+    unsafe { port::write(MODEM_CONTROL, before) };
 }

@@ -8,12 +8,13 @@ use examples::paging;
 use tetrarch::arbiter::{Hit, Verdict};
 use tetrarch::target::monitor::{Command, Effect};
 
-pub const COMMANDS: [Command; 1] = [Command {
+/// The command.
+pub const FAIL: Command = Command {
     name: "fail",
     help: "WAY: goes wrong, by a fault, a division or a panic; or takes long (slow)",
     effect: Effect::Nothing,
     run: fail,
-}];
+};
 
 fn fail(way: &str, out: &mut dyn Write) {
     // What does not fit is cut off by the stub.

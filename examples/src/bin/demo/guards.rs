@@ -4,6 +4,8 @@
 //! the debugger. The *config guard* watches a table that should not change, counts the
 //! writes and carries on.
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use crate::console;
 use crate::faulty;
 use crate::policy::policy;
@@ -13,9 +15,21 @@ use tetrarch::arbiter::{
     self, Against, Condition, Handle, Handler, Hit, Protected, Region, Reservations, Verdict,
 };
 use tetrarch::link::Transport;
+use tetrarch::target::monitor::{Command, Effect};
 use tetrarch_x86::{Config, SerialInterrupt, Stub, vector};
 
 pub static STUB: Stub = Stub::new();
+
+/// A command that changes something, and is not carried out twice.
+const COUNT: Command = Command {
+    name: "count",
+    help: "counts how often it is carried out",
+    effect: Effect::Changes,
+    run: |_, out| {
+        static COUNTED: AtomicU32 = AtomicU32::new(0);
+        let _ = writeln!(out, "number {}", 1 + COUNTED.fetch_add(1, Ordering::Relaxed));
+    },
+};
 
 /// The claims that can be given back.
 pub struct Guards {
@@ -36,7 +50,7 @@ pub fn start(arguments: &Arguments) -> Guards {
         serial_interrupt: Some(serial),
         policy: policy(arguments),
         reader: Some(console::read),
-        commands: &faulty::COMMANDS,
+        commands: &[faulty::FAIL, COUNT],
         transport: match arguments.has("reliable") {
             true => Transport::Reliable,
             false => Transport::Lossy,

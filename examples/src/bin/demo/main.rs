@@ -161,7 +161,7 @@ fn read_setpoint() -> u32 {
 }
 
 /// Obeys an order from `provoke`: 1 writes through a null pointer, 2 writes the guarded
-/// table, 3 panics, 4 touches a page that is not mapped. 0 is no order.
+/// table, 3 panics, 4 touches a page that is not mapped, 5 has the line hung up. 0 is no order.
 fn do_wrong(order: u32) {
     match order {
         0 => {}
@@ -169,6 +169,7 @@ fn do_wrong(order: u32) {
         2 => write_config(),
         3 => panic!("provoked"),
         4 => touch_unmapped_page(),
+        5 => console::hang_up(),
         other => defmt::warn!("provoke: no such order: {=u32}", other),
     }
 }

@@ -61,6 +61,29 @@ fn the_breakpoints_of_a_gdb_that_was_killed_are_gone_with_it() -> Result<()> {
     })
 }
 
+#[test]
+fn what_a_gdb_has_set_that_hangs_up_is_gone_at_once() -> Result<()> {
+    under_gdb(Boot::new("demo")?, |session| {
+        let Session { qemu, gdb } = session;
+        let places = Places::ask(gdb)?;
+        let code = address(gdb, "write_config")?;
+        let original = qemu.monitor().memory(code, 16)?;
+        set_everything(gdb)?;
+        ensure!(qemu.monitor().memory(code, 16)? != original, "the breakpoint was not in");
+        gdb.command("set variable provoke = 5")?;
+        gdb.resume()?;
+        poll::until("the breakpoint to go", || {
+            Ok((qemu.monitor().memory(code, 16)? == original).then_some(()))
+        })?;
+        places.only_guards(qemu)?;
+        session.replace_gdb()?;
+        let table = session.gdb.command("monitor dr")?;
+        ensure!(!table.contains("armed         0  all cpus  debugger"), "{table}");
+        session.gdb.expect("monitor stop", "stopped because a debugger attached")?;
+        Ok(())
+    })
+}
+
 /// Numbers that are different in each run, and the same for the same seed (xorshift64).
 struct Random(u64);
 
