@@ -90,5 +90,6 @@ pub mod rendezvous;
 pub mod session;
 pub mod stop;
 pub mod target;
+pub mod text;
 pub mod watch;
 pub mod x86_64;

@@ -14,6 +14,7 @@ use heapless::String;
 use num_traits::PrimInt;
 
 use crate::hit::{DebugException, Stopped, Told};
+use crate::text::Text;
 use crate::watch::{Kind, Report};
 
 /// How many bytes a line about a stop has at the most; what does not fit is cut off.
@@ -58,6 +59,8 @@ pub struct Mishap {
     pub what: &'static str,
     /// Where it came, or 0 if that is not known.
     pub address: usize,
+    /// What a panic has said; else nothing.
+    pub message: Text,
 }
 
 impl fmt::Display for Mishap {
@@ -66,7 +69,11 @@ impl fmt::Display for Mishap {
         if self.address != 0 {
             write!(out, " at {:#x}", self.address)?;
         }
-        out.write_str(" inside the stub or what it called of the firmware's")
+        out.write_str(" inside the stub or what it called of the firmware's")?;
+        if !self.message.is_empty() {
+            write!(out, ": {}", self.message.as_str())?;
+        }
+        Ok(())
     }
 }
 

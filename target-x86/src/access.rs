@@ -4,7 +4,8 @@
 //! with its own ([`local`](crate::local)); for what concerns all, this CPU leads
 //! ([`lead`](crate::lead)). Exceptions that come meanwhile leave a note ([`pending`]), which is
 //! looked at as soon as the work is done, in an exception again: an INT3 of the library's own,
-//! which is also how this CPU waits while another leads.
+//! which is also how this CPU waits while another leads, and how the debugger is told that the work
+//! had to be given up ([`recovery`](crate::recovery)).
 
 use tetrarch::arbiter::{Cpu, CpuId};
 
@@ -14,6 +15,7 @@ use crate::exception;
 use crate::lead::Lead;
 use crate::local::{Local, Mine};
 use crate::pending;
+use crate::recovery::GivenUp;
 use crate::stub::{Setup, Stub};
 
 impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TASKS, CPUS> {
@@ -26,12 +28,16 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
         cpus::without_interrupts(|| {
             let mut mine = local.enter().ok()?;
             let setup = self.setup().filter(|_| self.rules())?;
-            let result = work(mine.part.as_mut()?, setup);
+            let part = mine.part.as_mut()?;
+            let result = local.attempt.attempt(|| work(part, setup));
+            if let Err(GivenUp) = result {
+                mine.hits.mishap = Some(local.attempt.mishap());
+            }
             drop(mine);
-            if local.pending.has_notes() {
+            if local.pending.has_notes() || result.is_err() {
                 self.enter(local, pending::Request::Deliver);
             }
-            Some(result)
+            result.ok()
         })
     }
 
@@ -50,12 +56,17 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
                 Err(_) => self.world.pass_over(cpu),
             }
             let mut lead = lead?;
-            let result = work(&mut lead);
+            let result = local.attempt.attempt(|| work(&mut lead));
+            let result = result.map_err(|GivenUp| local.attempt.mishap());
+            if let Err(mishap) = &result {
+                lead.mine.hits.mishap = Some(*mishap);
+                lead.resume_all();
+            }
             drop(lead.end());
-            if local.pending.has_notes() {
+            if local.pending.has_notes() || result.is_err() {
                 self.enter(local, pending::Request::Deliver);
             }
-            Ok(result)
+            result.map_err(ClaimError::GivenUp)
         })
     }
 

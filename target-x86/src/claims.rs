@@ -145,18 +145,11 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             let result = match lead.stop_others() {
                 Ok(()) => {
                     lead.take_in();
-                    let result = work(&mut lead.state().arbiter);
-                    lead.take_out();
-                    Ok(result)
+                    Ok(work(&mut lead.state().arbiter))
                 }
                 Err(Missing(cpu)) => Err(ClaimError::NotResponding(cpu)),
             };
-            let cpu = lead.cpu;
-            if let Some(part) = &mut lead.mine.part {
-                part.resume(cpu, &mut Registers);
-            }
-            lead.mine.load_firmware_idt();
-            lead.let_others_go_on();
+            lead.resume_all();
             result
         })?
     }

@@ -16,6 +16,7 @@ use spin::Once;
 use tetrarch::bank::Bank;
 use tetrarch::dr::Dr7;
 use tetrarch::machine::DebugRegisters;
+use tetrarch::text::Text;
 
 use crate::area::CpuMemory;
 use crate::debug_regs::{self, Registers};
@@ -24,7 +25,7 @@ use crate::entry;
 use crate::frame::{Frame, flag, vector};
 use crate::interrupts;
 use crate::memory::Linear;
-use crate::panic::{self, Text};
+use crate::panic;
 
 /// The stub in place, whatever its capacity is.
 static INSTALLED: Once<&'static dyn Installed> = Once::new();

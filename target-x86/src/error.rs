@@ -3,6 +3,7 @@
 use core::fmt;
 
 use tetrarch::arbiter::{CpuId, ProtectError, Rejection, StartError};
+use tetrarch::session::Mishap;
 
 use crate::local::HeldHere;
 use crate::uart::PortError;
@@ -94,7 +95,6 @@ impl core::error::Error for StartCpuError {}
 /// Why a claim could not be made, changed or released.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[expect(clippy::large_enum_variant, reason = "a rejection carries its figures")]
 pub enum ClaimError {
     /// There is nobody to handle a hit: the stub has not been installed, or has handed off, or
     /// this CPU has not been started.
@@ -108,6 +108,9 @@ pub enum ClaimError {
     Rejected(Rejection),
     /// This CPU did not stop for the change in time, so nothing was changed on any.
     NotResponding(CpuId),
+    /// Because of this it could not be finished. The debugger was told; what it was about to change
+    /// may have been changed or not.
+    GivenUp(Mishap),
 }
 
 impl fmt::Display for ClaimError {
@@ -118,6 +121,7 @@ impl fmt::Display for ClaimError {
             Self::DebuggersRequest => f.write_str("the debugger makes its requests itself"),
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::NotResponding(cpu) => write!(f, "cpu {} does not respond", cpu.0),
+            Self::GivenUp(mishap) => write!(f, "given up because of {mishap}"),
         }
     }
 }

@@ -29,6 +29,7 @@ use tetrarch::arbiter::{Condition, CpuId, PlanId};
 use tetrarch::bank::Bank;
 use tetrarch::dr::{Dr6, Dr7, Slot};
 use tetrarch::hit::DebugException;
+use tetrarch::text::Text;
 
 use crate::area::CpuMemory;
 use crate::course::{Course, News};
@@ -40,7 +41,7 @@ use crate::frame::{Frame, flag, vector};
 use crate::local::{HeldHere, Local, Mine};
 use crate::memory;
 use crate::own_code::{self, Outcome};
-use crate::panic::{self, Text};
+use crate::panic;
 use crate::pending::Request;
 use crate::stub::Stub;
 
@@ -108,7 +109,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Installed
             let (_, local) = self.here().filter(|_| self.rules()).ok_or(Unavailable)?;
             let Ok(mut mine) = local.enter() else {
                 // In the stub, or in what it called.
-                local.attempt.give_up();
+                local.attempt.give_up(text);
                 return Err(Unavailable);
             };
             mine.message = text;

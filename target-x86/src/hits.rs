@@ -90,7 +90,7 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
         let tell = || part.tell(self.cpu, &hits.exceptions, &mut Linear);
         match self.local.attempt.attempt(tell) {
             Ok(told) => hits.told = told,
-            Err(GivenUp(mishap)) => hits.mishap = Some(mishap),
+            Err(GivenUp) => hits.mishap = Some(self.local.attempt.mishap()),
         }
     }
 

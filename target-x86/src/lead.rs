@@ -14,6 +14,7 @@ use tetrarch::rendezvous::Standing;
 use tetrarch::session::{Go, Motion, ResumeFlag};
 
 use crate::cpus;
+use crate::debug_regs::Registers;
 use crate::local::{Local, Mine, Own};
 use crate::state::State;
 use crate::stub::Stub;
@@ -221,6 +222,18 @@ impl<'s, const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Lead<'s, CL
                 self.let_go(cpu, local, AS_BEFORE);
             }
         }
+    }
+
+    /// After a change of the claims, for which the CPUs were stopped or were to be: each arms what it
+    /// wants now and goes on.
+    pub fn resume_all(&mut self) {
+        self.take_out();
+        let cpu = self.cpu;
+        if let Some(part) = &mut self.mine.part {
+            part.resume(cpu, &mut Registers);
+        }
+        self.mine.leave_working_idt();
+        self.let_others_go_on();
     }
 
     /// Tells CPUs that look without leading which revision of the claims there is.

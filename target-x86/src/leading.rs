@@ -5,13 +5,13 @@
 
 use tetrarch::arbiter::Arbiter;
 use tetrarch::session::{Cause, Go, Motion, Next, Overheard};
+use tetrarch::text::Text;
 
 use crate::course::{Course, News};
 use crate::exception::Visit;
 use crate::fault;
 use crate::hits::Hits;
 use crate::lead::{AS_BEFORE, Lead};
-use crate::panic::Text;
 use crate::pending::Request;
 use crate::recovery::GivenUp;
 use crate::state::State;
@@ -112,9 +112,9 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
     ) -> Next {
         let attempt = &self.local.attempt;
         let (state, mut machine) = self.view(lead);
-        attempt.attempt(|| work(state, &mut machine)).unwrap_or_else(|GivenUp(mishap)| {
+        attempt.attempt(|| work(state, &mut machine)).unwrap_or_else(|GivenUp| {
             let (State { session, arbiter, .. }, mut machine) = self.view(lead);
-            session.give_up(arbiter, &mut machine, mishap)
+            session.give_up(arbiter, &mut machine, attempt.mishap())
         })
     }
 

@@ -10,13 +10,13 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering, compiler_fence};
 
 use tetrarch::arbiter::{Cpu, PlanId};
+use tetrarch::text::Text;
 
 use crate::area::CpuMemory;
 use crate::entry;
 use crate::gates::{self, DebugStack, Gates};
 use crate::hits::Hits;
 use crate::mailbox::Mailbox;
-use crate::panic::Text;
 use crate::pending::Pending;
 use crate::recovery::Attempt;
 use crate::step::{self, System};
@@ -205,6 +205,13 @@ impl<const CLAIMS: usize, const TASKS: usize> Mine<'_, CLAIMS, TASKS> {
         }
         // SAFETY: the firmware had it loaded, or loaded it itself since, under a step.
         unsafe { tables::load_idt(self.firmware_idt) };
+    }
+
+    /// Loads it, if that is not what is loaded.
+    pub fn leave_working_idt(&self) {
+        if self.tables.is_some_and(|tables| tables::store_idt() == tables.working) {
+            self.load_firmware_idt();
+        }
     }
 
     /// After the hand-off: a CPU that is under the stub's IDT gets the image's back.

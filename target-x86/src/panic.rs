@@ -5,10 +5,11 @@
 //! in a handler that it called, finds the session half-way through something. Then the text
 //! goes out as a console packet over the bare port, and the machine halts.
 
-use core::fmt::{self, Write};
+use core::fmt::Write;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU16, Ordering};
 
+use tetrarch::text::Text;
 use x86::io;
 
 use crate::dispatch;
@@ -27,43 +28,6 @@ const PATIENCE: u32 = 1_000_000;
 /// Remembers where to complain.
 pub(crate) fn set_port(base: u16) {
     PORT.store(base, Ordering::Relaxed);
-}
-
-/// Text of bounded length; what does not fit is cut off.
-#[derive(Clone, Copy)]
-pub(crate) struct Text {
-    bytes: [u8; 160],
-    length: usize,
-}
-
-impl Text {
-    /// Nothing written yet.
-    pub const fn new() -> Self {
-        Self { bytes: [0; 160], length: 0 }
-    }
-
-    /// What was written.
-    pub fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..self.length).unwrap_or(&[]);
-        match core::str::from_utf8(bytes) {
-            Ok(text) => text,
-            // A character was cut in two.
-            Err(error) => {
-                let whole = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                core::str::from_utf8(whole).unwrap_or_default()
-            }
-        }
-    }
-}
-
-impl Write for Text {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for (place, byte) in self.bytes.iter_mut().skip(self.length).zip(text.bytes()) {
-            *place = byte;
-            self.length += 1;
-        }
-        Ok(())
-    }
 }
 
 /// What a `#[panic_handler]` calls: stops in the debugger with the message. Panicking cannot
@@ -146,20 +110,5 @@ pub(crate) fn halt() -> ! {
         unsafe { x86::irq::disable() };
         // SAFETY: waits; an NMI ends the wait, and the loop starts again.
         unsafe { x86::halt() };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_cut_off_between_characters() {
-        let mut text = Text::new();
-        for _ in 0..159 {
-            assert_eq!(text.write_str("x"), Ok(()));
-        }
-        assert_eq!(text.write_str("é"), Ok(()));
-        assert_eq!(text.as_str().len(), 159);
     }
 }

@@ -20,10 +20,12 @@
 //! one's: there is one note for each CPU, and an attempt within an attempt puts the outer one's back.
 
 use core::arch::{asm, global_asm};
+use core::cell::Cell;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use tetrarch::session::Mishap;
+use tetrarch::text::Text;
 
 use crate::fault;
 use crate::frame::{Frame, flag, vector};
@@ -88,16 +90,23 @@ pub(crate) struct Attempt {
     /// Of the last one that was given up: the exception's vector and where it came.
     vector: AtomicU64,
     address: AtomicU64,
+    /// What it has said, if it was a panic.
+    message: Cell<Text>,
 }
 
-/// The work was given up, because of this.
+/// The work was given up, because of [that](Attempt::mishap).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct GivenUp(pub Mishap);
+pub(crate) struct GivenUp;
 
 impl Attempt {
     /// None is under way.
     pub const fn new() -> Self {
-        Self { start: AtomicU64::new(0), vector: AtomicU64::new(0), address: AtomicU64::new(0) }
+        Self {
+            start: AtomicU64::new(0),
+            vector: AtomicU64::new(0),
+            address: AtomicU64::new(0),
+            message: Cell::new(Text::new()),
+        }
     }
 
     /// Does the work, or as much of it as can be done. On the CPU that this belongs to.
@@ -128,7 +137,7 @@ impl Attempt {
             // It is the firmware's, which may not have read it yet.
             set_page_fault_address(address);
         }
-        call.result.filter(|_| done == 1).ok_or_else(|| GivenUp(self.mishap()))
+        call.result.filter(|_| done == 1).ok_or(GivenUp)
     }
 
     /// None is under way any more: the CPU was reset.
@@ -136,35 +145,38 @@ impl Attempt {
         self.start.store(0, Ordering::Relaxed);
     }
 
-    fn mishap(&self) -> Mishap {
+    /// Why the last one was given up.
+    pub fn mishap(&self) -> Mishap {
         let address = self.address.load(Ordering::Relaxed) as usize;
-        Mishap { what: fault::name(self.vector.load(Ordering::Relaxed)), address }
+        let what = fault::name(self.vector.load(Ordering::Relaxed));
+        Mishap { what, address, message: self.message.get() }
     }
 
     /// Ends the attempt that is under way, if there is one, because of this.
-    fn end(&self, vector: u64, address: u64) -> Option<u64> {
+    fn end(&self, vector: u64, address: u64, message: Text) -> Option<u64> {
         let start = self.start.swap(0, Ordering::Relaxed);
         if start == 0 {
             return None;
         }
         self.vector.store(vector, Ordering::Relaxed);
         self.address.store(address, Ordering::Relaxed);
+        self.message.set(message);
         Some(start)
     }
 
     /// Whether an attempt was under way in the context of `frame`: that is at its end now.
     pub fn give_up_in(&self, frame: &mut Frame) -> bool {
-        let Some(start) = self.end(frame.vector, frame.rip) else { return false };
+        let Some(start) = self.end(frame.vector, frame.rip, Text::new()) else { return false };
         frame.rsp = start;
         frame.rip = (&raw const tetrarch_attempt_end).addr() as u64;
         frame.clear(flag::DIRECTION | flag::TRAP | flag::ACCESS | flag::INTERRUPT);
         true
     }
 
-    /// Gives the attempt up that is under way, out of the middle of it: of a panic there. Returns if
-    /// there is none.
-    pub fn give_up(&self) {
-        if let Some(start) = self.end(vector::PANIC, 0) {
+    /// Gives the attempt up that is under way, out of the middle of it: of a panic there, which says
+    /// this. Returns if there is none.
+    pub fn give_up(&self, message: Text) {
+        if let Some(start) = self.end(vector::PANIC, 0, message) {
             // SAFETY: `start` is RSP in a call of `tetrarch_attempt` that has not returned, on this
             // CPU: what lies above it is whole, and below is nothing that is still needed.
             unsafe {
@@ -184,11 +196,19 @@ impl Attempt {
 
 #[cfg(test)]
 mod tests {
-    use core::cell::Cell;
+    use core::fmt::Write;
 
     use super::*;
 
-    const PANIC: GivenUp = GivenUp(Mishap { what: "panic", address: 0 });
+    fn said(text: &str) -> Text {
+        let mut message = Text::new();
+        message.write_str(text).expect("it is cut off");
+        message
+    }
+
+    fn panic(text: &str) -> Mishap {
+        Mishap { what: "panic", address: 0, message: said(text) }
+    }
 
     #[test]
     fn work_that_is_done_has_its_result() {
@@ -210,16 +230,17 @@ mod tests {
         let outer = attempt.attempt(|| {
             let inner = attempt.attempt(|| {
                 reached.set(1);
-                attempt.give_up();
+                attempt.give_up(said("inner"));
                 reached.set(2);
             });
-            assert_eq!(inner, Err(PANIC));
-            attempt.give_up();
+            assert_eq!((inner, attempt.mishap()), (Err(GivenUp), panic("inner")));
+            attempt.give_up(said("outer"));
             3
         });
-        assert_eq!((outer, reached.get()), (Err(PANIC), 1));
+        assert_eq!((outer, reached.get()), (Err(GivenUp), 1));
+        assert_eq!(attempt.mishap(), panic("outer"));
         assert_eq!(kept, [1, 2, 3, 4, 5, 6, 7, 8]);
-        attempt.give_up();
+        attempt.give_up(said("nobody"));
     }
 
     #[test]
@@ -233,7 +254,10 @@ mod tests {
         assert!(attempt.give_up_in(&mut frame));
         let end = (&raw const tetrarch_attempt_end).addr() as u64;
         assert_eq!((frame.rip, frame.rsp, frame.rflags), (end, 0x1000, flag::FIXED));
-        assert_eq!(attempt.mishap(), Mishap { what: "page fault", address: 0x1234 });
+        assert_eq!(
+            attempt.mishap(),
+            Mishap { what: "page fault", address: 0x1234, message: Text::new() }
+        );
         assert!(!attempt.give_up_in(&mut frame));
     }
 }

@@ -162,7 +162,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
             let told = local.attempt.attempt(|| part.tell(cpu, &exceptions, &mut Linear));
             let (told, mishap) = match told {
                 Ok(told) => (told, None),
-                Err(GivenUp(mishap)) => (Told::NOTHING, Some(mishap)),
+                Err(GivenUp) => (Told::NOTHING, Some(local.attempt.mishap())),
             };
             if mishap.is_some() || !told.concerns_nobody() {
                 *hits = Hits { exceptions, told, mishap };

@@ -15,7 +15,6 @@ use crate::stop::Mishap;
 use crate::watch::{Kind, WatchError};
 
 /// A request that was answered with an error.
-#[expect(clippy::large_enum_variant, reason = "the arbiter's figures, without allocation")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Refusal {
     /// A hardware breakpoint or watchpoint.

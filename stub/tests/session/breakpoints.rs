@@ -2,6 +2,7 @@
 
 use tetrarch::arbiter::{Against, Condition, Owner, Protected, Region, Request, Verdict};
 use tetrarch::session::{Cause, Mishap, Motion, Overheard, ResumeFlag};
+use tetrarch::text::Text;
 
 use crate::bench::{BASE, Bench, CPU, STEP, WRITABLE, console, go};
 
@@ -174,7 +175,7 @@ fn rf_is_set_for_a_breakpoint_whose_owner_failed() {
     let request = Request::pinned(Owner::System("guard"), here, Condition::Execute);
     bench.arbiter.claim(request, |_| Verdict::Continue).expect("there is room");
     bench.resume("vCont;c");
-    let mishap = Mishap { what: "page fault", address: 0x1234 };
+    let mishap = Mishap { what: "page fault", address: 0x1234, message: Text::new() };
     let told = bench.stop(Cause::Mishap(mishap));
     assert_eq!(
         console(&told[0][1..]),

@@ -29,7 +29,10 @@ fn a_command_of_the_firmwares_that_fails_costs_its_answer_and_nothing_else() -> 
         for (way, what) in [
             ("fault", "given up because of a page fault at 0x"),
             ("division", "given up because of a divide error at 0x"),
-            ("panic", "given up because of a panic inside the stub"),
+            (
+                "panic",
+                "called of the firmware's: provoked in a command (examples/src/bin/demo/faulty.rs:",
+            ),
         ] {
             let place = gdb.number("$rip")?;
             let output = gdb.command(&format!("monitor fail {way}"))?;
@@ -61,6 +64,34 @@ fn a_handler_that_fails_stops_in_the_debugger() -> Result<()> {
             gdb.command("set variable claim = 1")?;
             to_next_turn(gdb)?;
             all_is_well(gdb)?;
+        }
+        Ok(())
+    })
+}
+
+/// The call comes back with an error, and the debugger is told before.
+#[test]
+fn a_call_of_the_firmwares_that_fails_stops_in_the_debugger_and_is_given_up() -> Result<()> {
+    under_gdb(Boot::new("demo")?, |session| {
+        let gdb = &mut session.gdb;
+        let log = "config-guard: not changed: given up because of";
+        for (order, what, logged) in [
+            (5, "a page fault at 0x", 1),
+            (6, "a panic inside the stub or what it called of the firmware's: provoked in", 2),
+            (7, "a page fault at 0x", 2),
+            (5, "a page fault at 0x", 3),
+        ] {
+            to_next_turn(gdb)?;
+            let table = gdb.command("monitor dr")?;
+            gdb.command(&format!("set variable demo::claim = {order}"))?;
+            let output = gdb.expect("continue", &format!("tetrarch: stopped by {what}"))?;
+            ensure!(output.contains("SIGABRT"), "{order}: {output}");
+            gdb.expect("backtrace", "demo::guards::Guards::obey")?;
+            same("the claims", gdb.command("monitor dr")?, table)?;
+            all_is_well(gdb)?;
+            let lines = session.qemu.log().lines();
+            let lines = lines.iter().filter(|line| line.contains(log)).count();
+            same("lines in the log", lines, logged)?;
         }
         Ok(())
     })

@@ -1,12 +1,15 @@
-//! Code of the firmware's that the stub calls, and that goes wrong: `monitor fail WAY`, and a claim's
-//! handler.
+//! Code of the firmware's that the stub calls, and that goes wrong: `monitor fail WAY`, a claim's
+//! handler, a change of a claim, the clock.
 
 use core::arch::asm;
 use core::fmt::Write;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use examples::paging;
-use tetrarch::arbiter::{Hit, Verdict};
+use tetrarch::arbiter::{Hit, Request, Verdict};
 use tetrarch::target::monitor::{Command, Effect};
+
+use crate::guards::STUB;
 
 /// The command.
 pub const FAIL: Command = Command {
@@ -32,6 +35,35 @@ fn fail(way: &str, out: &mut dyn Write) {
 pub fn handler(_: &Hit) -> Verdict {
     follow_a_bad_pointer();
     Verdict::Continue
+}
+
+/// A change of a claim that never comes about.
+pub fn change_with_a_fault(request: Request) -> Request {
+    follow_a_bad_pointer();
+    request
+}
+
+/// Likewise.
+pub fn change_with_a_panic(_: Request) -> Request {
+    panic!("provoked in a change")
+}
+
+/// Whether the clock is to go wrong once.
+static CLOCK_FAILS: AtomicBool = AtomicBool::new(false);
+
+/// What time it is, as far as that can be known.
+pub fn clock() -> u64 {
+    if CLOCK_FAILS.swap(false, Ordering::Relaxed) {
+        follow_a_bad_pointer();
+    }
+    // SAFETY: reads a counter; every 64-bit processor has it.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// A tick with a clock that goes wrong.
+pub fn tick_with_a_fault() {
+    CLOCK_FAILS.store(true, Ordering::Relaxed);
+    STUB.tick();
 }
 
 /// Longer than gdb waits for an acknowledgement, on any machine, and less than it waits for a reply.

@@ -12,7 +12,8 @@ use crate::policy::policy;
 use examples::arguments::Arguments;
 use examples::{interrupts, paging};
 use tetrarch::arbiter::{
-    self, Against, Condition, Handle, Handler, Hit, Protected, Region, Reservations, Verdict,
+    self, Against, Condition, Handle, Handler, Hit, Protected, Region, Request, Reservations,
+    Verdict,
 };
 use tetrarch::link::Transport;
 use tetrarch::target::monitor::{Command, Effect};
@@ -51,6 +52,7 @@ pub fn start(arguments: &Arguments) -> Guards {
         policy: policy(arguments),
         reader: Some(console::read),
         commands: &[faulty::FAIL, COUNT],
+        clock: faulty::clock,
         transport: match arguments.has("reliable") {
             true => Transport::Reliable,
             false => Transport::Lossy,
@@ -98,8 +100,8 @@ fn protect_stub() {
 
 impl Guards {
     /// 1 claims the config guard, 2 releases it, 3 hands the machine over as if to a next stage, 4 claims
-    /// the guard with a handler that goes wrong;
-    /// anything else is no order.
+    /// the guard with a handler that goes wrong; 5 to 7 are calls of the stub's that go wrong, because of
+    /// what they call; anything else is no order.
     pub fn obey(&mut self, order: u32) {
         match order {
             1 => self.claim_config(count),
@@ -109,7 +111,17 @@ impl Guards {
                 self.release_config();
                 self.claim_config(faulty::handler);
             }
+            5 => self.modify_config(faulty::change_with_a_fault),
+            6 => self.modify_config(faulty::change_with_a_panic),
+            7 => faulty::tick_with_a_fault(),
             _ => {}
+        }
+    }
+
+    fn modify_config(&mut self, change: fn(Request) -> Request) {
+        let Some(handle) = self.config else { return };
+        if let Err(error) = STUB.modify(handle, change) {
+            defmt::warn!("config-guard: not changed: {}", defmt::Display2Format(&error));
         }
     }
 
