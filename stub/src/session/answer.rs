@@ -98,7 +98,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             Checked::Reset => return Next::Reset,
             Checked::Answer(reply) => {
                 if let Reply::Error(errno) = reply {
-                    debugger.refusal = Some(Refusal::Packet(errno));
+                    debugger.refusals.note(Refusal::Packet(errno));
                 }
                 sink.send(reply.payload().as_ref());
                 return Next::Stay;
@@ -128,7 +128,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             Outcome::Died => {
                 let refusal = Refusal::Packet(Errno::Failed);
                 self.link.send(Reply::Error(Errno::Failed).payload().as_ref());
-                self.debugger.refusal = Some(refusal);
+                self.debugger.refusals.note(refusal);
                 Next::Stay
             }
         }
@@ -146,7 +146,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         self.debugger.clear(arbiter, machine);
         self.untold.iter_mut().for_each(Untold::clear);
         self.overheard = Overheard::Nothing;
-        self.debugger.refusal = Some(Refusal::GivenUp(mishap));
+        self.debugger.refusals.note(Refusal::GivenUp(mishap));
         self.client.is_answered(machine.now());
         match self.client.phase {
             Phase::Absent => {}
@@ -168,7 +168,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             Overflow::None => {}
             Overflow::FrameLost => {
                 self.link.send(Reply::Error(Errno::TooLong).payload().as_ref());
-                self.debugger.refusal = Some(Refusal::Packet(Errno::TooLong));
+                self.debugger.refusals.note(Refusal::Packet(Errno::TooLong));
             }
         }
     }
@@ -176,7 +176,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     /// Answers a packet that was too long to be kept.
     pub(super) fn answer_oversized(&mut self) -> Next {
         self.link.send(Reply::Error(Errno::TooLong).payload().as_ref());
-        self.debugger.refusal = Some(Refusal::Oversized);
+        self.debugger.refusals.note(Refusal::Oversized);
         Next::Stay
     }
 }

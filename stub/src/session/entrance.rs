@@ -11,7 +11,7 @@ use crate::packet::{self, Checked, Errno, Limits, Name, Reply};
 use crate::policy::{Denied, Grant, Patience, Policy, Ruling, Unlocked};
 use crate::register_file::{self, RegisterFile};
 use crate::target::refusal::Refusal;
-use crate::target::{Machine, monitor};
+use crate::target::{Machine, Refusals, monitor};
 
 /// How many bytes one of the lines below has at the most.
 const LINE: usize = 100;
@@ -72,9 +72,9 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         // Two digits are enough for every errno.
         let _ = write!(reply, "E{:02x}", refusal.errno());
         self.link.send(reply.as_bytes());
-        // An unwinder that looks at one address too many must not hide what a person was refused.
-        if name != Some(Name::ReadMemory) || self.debugger.refusal.is_none() {
-            self.debugger.refusal = Some(refusal);
+        match name {
+            Some(Name::ReadMemory) => self.debugger.refusals.note_read(refusal),
+            _ => self.debugger.refusals.note(refusal),
         }
     }
 
@@ -94,6 +94,10 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     }
 
     fn answer_word(&mut self, unlocked: Unlocked) {
+        if matches!(unlocked, Unlocked::Granted(_)) {
+            // What was refused until now was refused because of the lock.
+            self.debugger.refusals = Refusals::new();
+        }
         self.print_and_be_done(match unlocked {
             Unlocked::Granted(Grant::Open) => OPEN,
             Unlocked::Granted(Grant::ReadOnly) => OPEN_TO_LOOK,

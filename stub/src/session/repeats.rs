@@ -166,7 +166,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             // It was superseded while it was sent.
             Replay::Lost => {
                 self.link.send(Reply::Error(Errno::Failed).payload().as_ref());
-                self.debugger.refusal = Some(Refusal::CameAgain);
+                self.debugger.refusals.note(Refusal::CameAgain);
             }
         }
     }

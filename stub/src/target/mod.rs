@@ -10,6 +10,7 @@ mod machine;
 mod memory;
 pub mod monitor;
 pub(crate) mod refusal;
+mod refusals;
 mod registers;
 mod resume;
 
@@ -33,6 +34,7 @@ use crate::stop::StopText;
 use crate::watch::WatchBook;
 use monitor::Command;
 use refusal::Refusal;
+pub(crate) use refusals::Refusals;
 use resume::Orders;
 
 pub use machine::{CpuState, Machine, RegisterError};
@@ -44,7 +46,7 @@ pub(crate) struct Debugger<const CPUS: usize> {
     pub watches: WatchBook,
     pub patches: Patches,
     pub orders: Orders<CPUS>,
-    pub refusal: Option<Refusal>,
+    pub refusals: Refusals,
 }
 
 impl<const CPUS: usize> Debugger<CPUS> {
@@ -53,7 +55,7 @@ impl<const CPUS: usize> Debugger<CPUS> {
             watches: WatchBook::new(),
             patches: Patches::new(),
             orders: Orders::new(),
-            refusal: None,
+            refusals: Refusals::new(),
         }
     }
 
@@ -67,7 +69,7 @@ impl<const CPUS: usize> Debugger<CPUS> {
         self.watches.clear();
         arbiter.release_class(Class::Debugger);
         self.orders = Orders::new();
-        self.refusal = None;
+        self.refusals = Refusals::new();
     }
 }
 
@@ -102,12 +104,7 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
     /// Remembers why, and gives the errno to answer with.
     fn refuse(&mut self, refusal: Refusal) -> gdbstub::target::TargetError<Infallible> {
         let errno = refusal.errno();
-        // An unwinder that looks at one address too many must not hide what a person was refused.
-        let by_itself = matches!(refusal, Refusal::Read { .. });
-        let last = &mut self.debugger.refusal;
-        if !by_itself || matches!(last, None | Some(Refusal::Read { .. })) {
-            *last = Some(refusal);
-        }
+        self.debugger.refusals.note(refusal);
         gdbstub::target::TargetError::Errno(errno)
     }
 }

@@ -100,7 +100,7 @@ pub(crate) fn request_changes(payload: &[u8], commands: &[Command]) -> bool {
 fn changes(name: &str, commands: &[Command]) -> bool {
     match name {
         "reset" => true,
-        "help" | "" | "dr" | "cpus" | "tasks" | "why" | "stop" => false,
+        "help" | "" | "dr" | "cpus" | "tasks" | "why" | "unlock" | "stop" => false,
         name => {
             let command = commands.iter().find(|command| command.name == name);
             command.is_some_and(|command| command.effect == Effect::Changes)
@@ -139,10 +139,9 @@ impl<M: Machine, const CLAIMS: usize, const CPUS: usize, const TASKS: usize>
             "dr" => self.debug_registers(arguments.trim(), out),
             "cpus" => self.cpus(out),
             "tasks" => write!(out, "{}", self.arbiter.task_list()),
-            "why" => match &self.debugger.refusal {
-                Some(refusal) => writeln!(out, "{refusal}"),
-                None => writeln!(out, "nothing was refused in this session"),
-            },
+            "why" => writeln!(out, "{}", self.debugger.refusals),
+            // Where there is a lock, the gate has kept the command for itself.
+            "unlock" => writeln!(out, "nothing is locked"),
             "stop" => writeln!(out, "{}", self.stop_text),
             "reset" => {
                 // Not a word: it would have to be acknowledged before the reply could go out.
