@@ -53,9 +53,8 @@
 //! A whole packet from the client is worth a `+`: it would not ask for something new if it
 //! still waited for an answer. So nothing more is sent of what is queued. A frame of
 //! which some bytes have left is finished first, since half a frame would swallow the `+`
-//! that follows it; gdb reads and forgets a frame that comes where it expects a `+`.
-//!
-//! So is a frame that is sent again although it had arrived, because the `+` was lost.
+//! that follows it; gdb reads and forgets a frame that comes where it expects a `+`, and likewise
+//! one that is sent again although it had arrived, because its own `+` was lost.
 //!
 //! # Twice
 //!

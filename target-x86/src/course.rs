@@ -17,8 +17,9 @@ use tetrarch::machine::Memory;
 use tetrarch::rendezvous::Turn;
 use tetrarch::session::{Go, Overheard};
 
-use crate::exception::{STEPPED, Visit};
+use crate::exception::Visit;
 use crate::frame::{Frame, vector};
+use crate::hits::STEPPED;
 use crate::lead::Lead;
 use crate::local::Mine;
 use crate::memory::Linear;

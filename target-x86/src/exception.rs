@@ -25,7 +25,7 @@
 
 use core::sync::atomic::Ordering;
 
-use tetrarch::arbiter::{Condition, CpuId, PlanId};
+use tetrarch::arbiter::{Condition, CpuId};
 use tetrarch::bank::Bank;
 use tetrarch::dr::{Dr6, Dr7, Slot};
 use tetrarch::hit::DebugException;
@@ -284,15 +284,6 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
         self.run(Course::Tell(mine, news));
     }
 }
-
-/// A step that ended without the processor's help.
-pub(crate) const STEPPED: DebugException = DebugException {
-    // BS.
-    status: Dr6::from_bits(Dr6::RESET.bits() | 1 << 14),
-    live: Bank::RESET,
-    plan: PlanId::NONE,
-    rip: 0,
-};
 
 /// Stops in the debugger, as an INT3 that is compiled into the firmware. Without a stub in
 /// place it does what INT3 does.

@@ -4,18 +4,28 @@
 //! CPU nor makes one wait. What is left concerns the debugger, or an owner that wants to stop, and
 //! takes a leader; until this CPU can be that, it is kept.
 
-use tetrarch::arbiter::Condition;
+use tetrarch::arbiter::{Condition, PlanId};
+use tetrarch::bank::Bank;
 use tetrarch::dr::Dr6;
 use tetrarch::hit::{DebugException, Told, attribute};
 use tetrarch::session::Mishap;
 
 use crate::course::{Course, News};
-use crate::exception::{STEPPED, Visit};
+use crate::exception::Visit;
 use crate::frame::flag;
 use crate::local::{Mine, Own};
 use crate::memory::Linear;
 use crate::notes::{Exceptions, status_of};
 use crate::recovery::GivenUp;
+
+/// A step that ended without the processor's help.
+pub(crate) const STEPPED: DebugException = DebugException {
+    // BS.
+    status: Dr6::from_bits(Dr6::RESET.bits() | 1 << 14),
+    live: Bank::RESET,
+    plan: PlanId::NONE,
+    rip: 0,
+};
 
 /// Debug exceptions of which the firmware's owners know.
 #[derive(Debug)]
