@@ -25,8 +25,8 @@
 //! long, and so on, whoever asks; a right one ends that. Who is still locked after
 //! [`Lock::patience`] is sent away, and the target, if it was stopped for that client, runs on. What
 //! was unlocked is locked again at the detach, at `kill`, and when a client says `qSupported`, with
-//! which each one starts. It is not locked by a client that vanishes: on a line where the next one
-//! can be somebody else, detach.
+//! which each one starts; and when the line is hung up, where the cable tells. It is not locked by a client
+//! that vanishes from one that does not: where the next one can be somebody else, detach.
 //!
 //! All three bounds need a clock ([`Machine::now`](crate::target::Machine::now)). Without one, a
 //! lock that was tried in vain for [`TRIES`] times stays locked until the machine is reset, and a

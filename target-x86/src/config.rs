@@ -52,8 +52,10 @@ pub struct Config {
     /// come by then is shown as not responding, and a claim that it should arm is refused.
     pub patience: u64,
     /// After how long something on the line is taken to be lost, in ticks of the TSC. A reply that
-    /// is not acknowledged by then is sent again; and a packet that resumes the target, and comes
-    /// again after that with no other in between, is answered and not carried out. It must be less
+    /// is not acknowledged by then is sent again; and a packet that resumes the target, writes memory, or
+    /// is a command that [changes](tetrarch::target::monitor::Effect::Changes) something, and comes again
+    /// after that with no other in between, is answered and not carried out (a command not if it comes
+    /// eight times as late). It must be less
     /// than a client's time-out: gdb repeats a request after 2 s (`set remotetimeout`).
     pub client_patience: u64,
     /// Sends an NMI to the CPU with this number of its local APIC.

@@ -1,9 +1,9 @@
 //! A fault or a panic in the stub, or in what it calls of the firmware's: the work is given up, and
 //! the stub goes on.
 //!
-//! A `monitor` command that follows a bad pointer, a claim's handler that divides by zero, a bug of
-//! the stub's own: what was under way cannot be finished, but the machine is stopped and everything
-//! that it needs to be looked at is there. So such work is *attempted*: [`attempt`] notes where it
+//! A `monitor` command that follows a bad pointer, a claim's handler that divides by zero, a clock that
+//! panics in a tick, a bug of the stub's own: what was under way cannot be finished, but everything that is
+//! needed to look at the machine is there. So such work is *attempted*: [`attempt`] notes where it
 //! began, and an exception that finds nobody else to handle it ends the work there, by setting the
 //! interrupted context to the end of the attempt. A panic goes there by itself.
 //!
@@ -13,8 +13,9 @@
 //! ```
 //!
 //! Nothing of the work's is dropped. What it was changing is as it was left: the caller puts in order
-//! what it knows ([`Session::give_up`](tetrarch::session::Session::give_up)). A second fault while it
-//! does so finds no attempt under way, and is the end.
+//! what it knows, and the debugger is told: in an exception at once
+//! ([`Session::give_up`](tetrarch::session::Session::give_up)), after a call of the firmware's by a stop
+//! ([`access`](crate::access)). A second fault while it does so finds no attempt under way, and is the end.
 //!
 //! An exception inside of the attempt that nests in another CPU's or in another attempt's is that
 //! one's: there is one note for each CPU, and an attempt within an attempt puts the outer one's back.

@@ -33,7 +33,8 @@ pub struct Command {
 pub enum Effect {
     /// It shows something.
     Nothing,
-    /// It changes something: not for a debugger that may [look only](crate::policy::Access::ReadOnly).
+    /// It changes something: not for a debugger that may [look only](crate::policy::Access::ReadOnly),
+    /// and not to be carried out twice if it comes twice because an acknowledgement was lost.
     Changes,
 }
 
