@@ -48,6 +48,19 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> Stub<CLAIMS, TA
         &self,
         work: impl FnOnce(&mut Lead<'_, CLAIMS, TASKS, CPUS>) -> R,
     ) -> Result<R, ClaimError> {
+        let (mut work, mut result) = (Some(work), None);
+        self.lead_for(&mut |lead| result = work.take().map(|work| work(lead)))?;
+        // What has not been done has been refused above.
+        result.ok_or(ClaimError::Busy)
+    }
+
+    /// The same for all kinds of work, so that there is one copy of it.
+    #[inline(never)]
+    #[expect(clippy::result_large_err, reason = "a rejection carries its figures")]
+    fn lead_for(
+        &self,
+        work: &mut dyn FnMut(&mut Lead<'_, CLAIMS, TASKS, CPUS>),
+    ) -> Result<(), ClaimError> {
         cpus::without_interrupts(|| {
             let (cpu, local) = self.here().ok_or(ClaimError::NotInstalled)?;
             let lead = self.lead_in_turn(cpu, local);
