@@ -223,9 +223,9 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
         self.acknowledging.end();
     }
 
-    /// Whether packets are acknowledged, and can come twice.
-    pub fn acknowledges(&self) -> bool {
-        self.acknowledging.answers()
+    /// Whether an acknowledgement can be lost, and a packet come twice.
+    pub fn loses(&self) -> bool {
+        self.acknowledging.answers() && self.transport == Transport::Lossy
     }
 
     /// The payload of the last packet, escapes and all.

@@ -175,6 +175,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
 
     /// Answers a packet that was too long to be kept.
     pub(super) fn answer_oversized(&mut self) -> Next {
+        self.client.last = None;
         self.link.send(Reply::Error(Errno::TooLong).payload().as_ref());
         self.debugger.refusals.note(Refusal::Oversized);
         Next::Stay

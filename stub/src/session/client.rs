@@ -83,6 +83,12 @@ impl Client {
         self.last = Some(Request::new(packet, Answer::Stop));
     }
 
+    /// It is told of the stop, whatever it has asked.
+    pub fn is_told_of_stop(&mut self, now: Option<u64>) {
+        self.last = self.last.filter(Request::is_answered_by_stop);
+        self.is_answered(now);
+    }
+
     /// What it asked last has its reply, or the stop, now.
     pub fn is_answered(&mut self, now: Option<u64>) {
         if let Some(last) = &mut self.last {

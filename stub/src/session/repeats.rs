@@ -25,7 +25,7 @@
 //! was not carried out: with any other request in between, it is.
 //!
 //! Without a clock every such packet is a repeat, because to do nothing is the lesser evil: the
-//! client is told that the target has stopped, where it is.
+//! client is told that the target has stopped, where it is. On a transport that loses nothing none is.
 
 use super::entrance::on_console;
 use super::{Next, Session};
@@ -118,6 +118,10 @@ impl Request {
         Self { fingerprint, answer, answered_at: None, has_come_again: false }
     }
 
+    pub fn is_answered_by_stop(&self) -> bool {
+        self.answer == Answer::Stop
+    }
+
     pub fn is(&self, packet: &[u8]) -> bool {
         self.fingerprint == Fingerprint::of(packet)
     }
@@ -142,7 +146,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         machine: &mut M,
     ) -> Option<Next> {
         let (now, patience) = (machine.now(), machine.client_patience());
-        let last = self.client.last.take().filter(|_| self.link.acknowledges())?;
+        let last = self.client.last.take().filter(|_| self.link.loses())?;
         if !last.comes_again(self.link.packet(), now, patience) {
             return None;
         }

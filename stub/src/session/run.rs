@@ -114,7 +114,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) {
-        self.client.is_answered(machine.now());
+        self.client.is_told_of_stop(machine.now());
         let Stop { cpu, reason, .. } = self.stop;
         let reply = reason.reply(thread_of(cpu), self.client.vocabulary);
         let mut target = Debuggee {

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::thread::LocalKey;
 
-use tetrarch::link::frame;
+use tetrarch::link::{Transport, frame};
 use tetrarch::session::{Cause, Next};
 use tetrarch::target::monitor::{Command, Effect};
 
@@ -119,6 +119,53 @@ fn a_write_in_the_same_words_is_carried_out_if_it_comes_too_soon_for_a_repeat() 
         assert_eq!(bench.ask(&write), "OK");
         assert_eq!(bench.machine.stores, stores);
         wait(&mut bench, PATIENCE - 1);
+    }
+}
+
+/// Something has come in between, although it was not kept.
+#[test]
+fn a_write_after_a_packet_that_was_too_long_is_another() {
+    let mut bench = attached();
+    let write = format!("M{WRITABLE:x},1:01");
+    assert_eq!(bench.ask(&write), "OK");
+    assert_eq!(bench.ask(&format!("M{WRITABLE:x},800:{}", "00".repeat(0x800))), "E07");
+    wait(&mut bench, PATIENCE);
+    assert_eq!(bench.ask(&write), "OK");
+    assert_eq!(bench.machine.stores, 2);
+}
+
+/// The stop that it is told of at a Ctrl-C is no answer to that.
+#[test]
+fn a_write_after_a_stop_that_was_told_late_is_another() {
+    let mut bench = attached();
+    let write = format!("M{WRITABLE:x},1:01");
+    bench.send(&write);
+    for byte in frame(write.as_bytes()) {
+        bench.receive(byte);
+    }
+    // Nothing of the reply arrives, however often.
+    for _ in 0..20 {
+        while bench.session.next_byte().is_some() {}
+        wait(&mut bench, PATIENCE);
+        assert_eq!(bench.pass_time(), Next::Stay);
+    }
+    let stores = bench.machine.stores;
+    assert_eq!(bench.receive(3), Next::Stay);
+    assert_eq!(bench.drain(), ["T02thread:p01.01;"]);
+    wait(&mut bench, PATIENCE);
+    assert_eq!(bench.ask(&write), "OK");
+    assert_eq!(bench.machine.stores, stores + 1);
+}
+
+#[test]
+fn where_nothing_is_lost_nothing_is_a_repeat() {
+    let mut bench = attached();
+    bench.session.set_transport(Transport::Reliable);
+    let write = format!("M{WRITABLE:x},1:01");
+    for stores in 1..4 {
+        assert_eq!(bench.ask(&write), "OK");
+        assert_eq!(bench.machine.stores, stores);
+        wait(&mut bench, PATIENCE);
     }
 }
 
