@@ -14,7 +14,7 @@ use crate::hits::Hits;
 use crate::lead::{AS_BEFORE, Lead};
 use crate::pending::Request;
 use crate::recovery::GivenUp;
-use crate::state::State;
+use crate::state::{Input, State};
 use crate::stopped::Stopped;
 
 impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
@@ -157,13 +157,16 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
                 if heard_bytes.is_multiple_of(LISTENING) {
                     state.transmit();
                 }
-                let Some(byte) = state.receive() else {
-                    state.transmit();
-                    core::hint::spin_loop();
-                    if state.has_hung_up() {
+                let byte = match state.receive() {
+                    Some(Input::Byte(byte)) => byte,
+                    Some(Input::HangUp) => {
                         return state.session.hang_up(&mut state.arbiter, machine);
                     }
-                    return state.session.pass_time(&mut state.arbiter, machine);
+                    None => {
+                        state.transmit();
+                        core::hint::spin_loop();
+                        return state.session.pass_time(&mut state.arbiter, machine);
+                    }
                 };
                 let Some(heard) = state.session.hear(machine, byte) else { return Next::Stay };
                 // The acknowledgement, before an answer that may take its time.

@@ -16,6 +16,13 @@ const QUEUE: usize = 8192;
 /// How many bytes are taken at a time while the target runs.
 const BURST: usize = 4096;
 
+/// What the session gets to hear.
+pub(crate) enum Input {
+    Byte(u8),
+    /// Whoever was at the other end has gone.
+    HangUp,
+}
+
 /// Everything that changes.
 pub(crate) struct State<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> {
     pub arbiter: Arbiter<CLAIMS, CPUS, TASKS>,
@@ -58,19 +65,19 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> State<CLAIMS, T
     /// bounded number of bytes, so that a line that never falls silent does not stop it.
     pub fn overhear(&mut self) -> Overheard {
         self.session.keep_time(cpus::time_stamp(), self.client_patience);
-        let mut overheard = match self.has_hung_up() {
-            true => self.session.overhear_hang_up(),
-            false => Overheard::Nothing,
-        };
+        let mut overheard = Overheard::Nothing;
         for _ in 0..BURST {
             if overheard != Overheard::Nothing {
                 break;
             }
-            let Some(byte) = self.receive() else {
-                self.drain();
-                return overheard;
+            overheard = match self.receive() {
+                Some(Input::Byte(byte)) => self.session.overhear(byte),
+                Some(Input::HangUp) => self.session.overhear_hang_up(),
+                None => {
+                    self.drain();
+                    return overheard;
+                }
             };
-            overheard = self.session.overhear(byte);
         }
         // There may be more, and an interrupt controller that looks for edges would see none.
         if let (Some(uart), true) = (&mut self.uart, self.interrupts) {
@@ -81,21 +88,17 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> State<CLAIMS, T
         overheard
     }
 
-    /// Whether whoever was at the other end of the line has gone.
-    pub fn has_hung_up(&mut self) -> bool {
-        self.uart.as_mut().is_some_and(Uart::has_hung_up)
-    }
-
-    /// The next byte that has arrived undamaged.
-    pub fn receive(&mut self) -> Option<u8> {
+    /// What has come over the line next, undamaged.
+    pub fn receive(&mut self) -> Option<Input> {
         loop {
             match self.uart.as_mut()?.receive()? {
-                Arrival::Byte(byte) => return Some(byte),
+                Arrival::Byte(byte) => return Some(Input::Byte(byte)),
                 Arrival::AfterLoss(byte) => {
                     self.session.damage();
-                    return Some(byte);
+                    return Some(Input::Byte(byte));
                 }
                 Arrival::Damage => self.session.damage(),
+                Arrival::HangUp => return Some(Input::HangUp),
             }
         }
     }

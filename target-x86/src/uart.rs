@@ -94,14 +94,13 @@ impl Uart {
         self.device.disable_interrupts(INTERRUPTS);
     }
 
-    /// Whether whoever was at the other end has gone since this was last asked.
-    pub fn has_hung_up(&mut self) -> bool {
-        let status = self.device.msr();
-        self.data_set_ready.has_fallen(status)
-    }
-
     /// What has arrived next.
     pub fn receive(&mut self) -> Option<Arrival> {
+        // First: what has arrived by now may be of the next one.
+        let modem_status = self.device.msr();
+        if self.data_set_ready.has_fallen(modem_status) {
+            return Some(Arrival::HangUp);
+        }
         // Once: the errors are gone when they have been read. (The transmitter reads them too; what
         // it hides is left to the checksum.)
         let status = self.device.lsr();
@@ -161,6 +160,8 @@ pub(crate) enum Arrival {
     AfterLoss(u8),
     /// A break, or a byte that is not what was sent.
     Damage,
+    /// None: whoever was at the other end has gone.
+    HangUp,
 }
 
 /// Whether there may be more to send.

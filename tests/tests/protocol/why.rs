@@ -207,7 +207,7 @@ fn memory_registers_and_packets_are_explained_too() -> Result<()> {
         refuses(bench, &format!("Z0,{unmapped:x},1"), errno::ADDRESS, &not_mapped)?;
         // gdb reads by itself, and must not hide with that what a person was refused.
         bench.expect(&format!("m{unmapped:x},4"), errno::ADDRESS)?;
-        ensure!(bench.monitor("why")? == format!("{not_mapped}\n"));
+        ensure!(bench.monitor("why")? == format!("{not_mapped}\nafter that, {unreadable}\n"));
         let unwritable = format!("memory at {code:#x} cannot be written");
         refuses(bench, &format!("M{code:x},1:90"), errno::ADDRESS, &unwritable)?;
         // The first byte that could not be written.
