@@ -114,7 +114,7 @@ pub use frame::{FpuImage, Frame, flag, vector};
 pub use panic::panic;
 pub use stub::Stub;
 pub use tasks::OnCpu;
-pub use uart::{Port, PortError};
+pub use uart::{HangUp, Port, PortError};
 
 /// A [`breakpoint()`](fn@breakpoint) in the way of a macro: stops in the debugger here.
 #[macro_export]

@@ -7,8 +7,7 @@
 //! time-out of four characters.
 //!
 //! On a cable that has the line, the DTR of whoever is at the other end is our *data set ready*. It
-//! falls when the terminal program, or gdb, closes its port. Where the line is not connected it never
-//! changes, and nobody is taken to have gone.
+//! falls when the terminal program, or gdb, closes its port ([`HangUp`]).
 
 use core::fmt;
 
@@ -17,7 +16,7 @@ use uart_16550::spec::FIFO_SIZE;
 use uart_16550::spec::registers::{FifoTriggerLevel, IER, LSR, MSR};
 use uart_16550::{BaudRate, Config, InitError, Uart16550};
 
-/// The serial port: its I/O ports and its speed. Eight data bits, no parity, one stop bit.
+/// The serial port: its I/O ports, its speed and its cable. Eight data bits, no parity, one stop bit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Port {
@@ -25,11 +24,24 @@ pub struct Port {
     pub base: u16,
     /// Bits per second, of 115,200 divided by a whole number.
     pub baud_rate: u32,
+    /// How it is known that whoever was at the other end has gone.
+    pub hang_up: HangUp,
+}
+
+/// What tells that whoever was at the other end of the line has closed it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum HangUp {
+    /// *Data set ready* falls. Where it is not connected it never changes, and nobody is taken to have
+    /// gone.
+    DataSetReady,
+    /// Nothing: for a port on which that line floats or is something else.
+    Unknown,
 }
 
 impl Port {
     /// COM1 at 115,200 bits per second.
-    pub const COM1: Self = Self { base: 0x3F8, baud_rate: 115_200 };
+    pub const COM1: Self = Self { base: 0x3F8, baud_rate: 115_200, hang_up: HangUp::DataSetReady };
 }
 
 /// Why the port cannot be used.
@@ -57,7 +69,8 @@ impl fmt::Display for PortError {
 /// A port that has been set up.
 pub(crate) struct Uart {
     device: Uart16550<PioBackend>,
-    data_set_ready: DataSetReady,
+    /// If it tells anything.
+    data_set_ready: Option<DataSetReady>,
 }
 
 impl Uart {
@@ -80,7 +93,11 @@ impl Uart {
             // The enum is open: whatever else may be added, there is no port.
             InitError::DeviceNotPresent | _ => PortError::Missing,
         })?;
-        let data_set_ready = DataSetReady(uart.msr().contains(MSR::DSR));
+        let is_there = uart.msr().contains(MSR::DSR);
+        let data_set_ready = match port.hang_up {
+            HangUp::DataSetReady => Some(DataSetReady(is_there)),
+            HangUp::Unknown => None,
+        };
         Ok(Self { device: uart, data_set_ready })
     }
 
@@ -98,7 +115,8 @@ impl Uart {
     pub fn receive(&mut self) -> Option<Arrival> {
         // First: what has arrived by now may be of the next one.
         let modem_status = self.device.msr();
-        if self.data_set_ready.has_fallen(modem_status) {
+        let data_set_ready = self.data_set_ready.as_mut();
+        if data_set_ready.is_some_and(|line| line.has_fallen(modem_status)) {
             return Some(Arrival::HangUp);
         }
         // Once: the errors are gone when they have been read. (The transmitter reads them too; what
