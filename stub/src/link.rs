@@ -28,7 +28,7 @@
 //! ```
 //!
 //! Escapes (`}`) stay in the payload; who reads the packet decodes them. A byte `0x03`
-//! inside an `X` packet is data; no other packet has one, so elsewhere it is a Ctrl-C after a
+//! behind the `:` of an `X` packet is data; no other packet has one, so elsewhere it is a Ctrl-C after a
 //! `$` that was noise. A frame longer than there is room for is swallowed up to its
 //! end, acknowledged like any other and reported as [`Received::Oversized`], so that the
 //! session can answer with an error: refusing it with `-` would only bring it again.
@@ -53,8 +53,8 @@
 //! A whole packet from the client is worth a `+`: it would not ask for something new if it
 //! still waited for an answer. So nothing more is sent of what is queued. A frame of
 //! which some bytes have left is finished first, since half a frame would swallow the `+`
-//! that follows it; gdb reads and forgets a frame that comes where it expects a `+`, and likewise
-//! one that is sent again although it had arrived, because its own `+` was lost.
+//! that follows it; gdb reads and forgets a frame that comes where it expects a `+`, and one that is
+//! sent again although it had arrived, because its own `+` was lost.
 //!
 //! # Twice
 //!
@@ -88,7 +88,7 @@ pub use sink::FrameSink;
 use acknowledging::Acknowledging;
 use copies::Copies;
 use receiver::{Found, Receiver};
-use sender::{AfterRefusal, Sender};
+use sender::Sender;
 
 /// One end of a serial line that speaks the remote protocol.
 ///
@@ -97,8 +97,8 @@ use sender::{AfterRefusal, Sender};
 /// it must hold the longest reply, and is worth being larger because monitor output comes
 /// as many frames.
 ///
-/// Nothing here blocks: the driver feeds each byte it receives to [`receive`](Self::receive)
-/// and writes what [`next_byte`](Self::next_byte) has.
+/// Nothing blocks: the driver feeds what it receives to [`receive`](Self::receive) and writes what
+/// [`next_byte`](Self::next_byte) has.
 #[derive(Debug)]
 pub struct Link<const PACKET: usize, const QUEUE: usize> {
     receiver: Receiver<PACKET>,
@@ -106,6 +106,7 @@ pub struct Link<const PACKET: usize, const QUEUE: usize> {
     acknowledging: Acknowledging,
     copies: Copies,
     transport: Transport,
+    was_heard: bool,
 }
 
 impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
@@ -119,6 +120,7 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
             acknowledging: Acknowledging::Always,
             copies: Copies::new(),
             transport: Transport::Lossy,
+            was_heard: true,
         }
     }
 
@@ -140,10 +142,7 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
                 self.sender.acknowledged();
                 Received::Nothing
             }
-            Found::Refusal => match self.sender.refused() {
-                AfterRefusal::GoesOn => Received::Nothing,
-                AfterRefusal::GaveUp => Received::GaveUp,
-            },
+            Found::Refusal => self.repeat(),
             Found::Damaged => {
                 self.answer(b'-');
                 Received::Nothing
@@ -208,6 +207,7 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
     }
 
     fn accept(&mut self) {
+        self.was_heard = self.sender.frames.are_done();
         self.sender.supersede();
         self.answer(b'+');
     }
@@ -221,6 +221,11 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
     /// The client has asked for no more acknowledgements, and the frame that was queued last agrees.
     pub fn stop_acknowledging(&mut self) {
         self.acknowledging.end();
+    }
+
+    /// Whether the client had acknowledged all that it was told when the last packet came.
+    pub fn was_heard(&self) -> bool {
+        self.was_heard
     }
 
     /// Whether an acknowledgement can be lost, and a packet come twice.
@@ -258,16 +263,12 @@ impl<const PACKET: usize, const QUEUE: usize> Link<PACKET, QUEUE> {
     /// acknowledgement has been missing for `patience` ticks, as for a `-`; on a reliable transport it
     /// is only late, and counted. To be called again and again; how long it is missing counts from the first call.
     pub fn pass_time(&mut self, now: u64, patience: u64) -> Received {
-        match self.sender.pass_time(now, patience, self.transport) {
-            AfterRefusal::GoesOn => Received::Nothing,
-            AfterRefusal::GaveUp => Received::GaveUp,
-        }
+        self.sender.pass_time(now, patience, self.transport).into()
     }
 
     /// Sends the front frame once more if its acknowledgement is missing, as for a `-`.
-    pub fn repeat(&mut self) {
-        // Giving up is for the client's `-`; here nobody has refused anything.
-        let _ = self.sender.refused();
+    pub fn repeat(&mut self) -> Received {
+        self.sender.refused().into()
     }
 
     /// Sends the last reply once more, if all of it is still there; behind a frame that carries `first`,

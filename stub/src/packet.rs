@@ -147,11 +147,6 @@ pub fn check<'a>(payload: &'a [u8], limits: &Limits) -> Checked<'a> {
         .unwrap_or_else(|errno| Checked::Answer(Reply::Error(errno)))
 }
 
-/// Whether there is a packet of this name, well formed or not.
-pub fn is_known(payload: &[u8]) -> bool {
-    Name::of(payload).is_some()
-}
-
 /// Decides about a packet whose name is known. `arguments` is the end of `payload`.
 fn decide<'a>(
     name: Name,

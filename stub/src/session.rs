@@ -30,13 +30,13 @@ mod outcome;
 mod places;
 mod repeats;
 mod run;
+mod setup;
 mod untold;
 
 use crate::arbiter::{Arbiter, CpuId};
 use crate::link::{Link, Received, Transport};
 use crate::policy::{Gate, Patience};
 use crate::stop::{self, Reason, StopText};
-use crate::target::monitor::Command;
 use crate::target::{Actions, Debugger, EVERYTHING, Firmware, Machine};
 use client::{Client, Phase};
 use places::Place;
@@ -53,6 +53,8 @@ struct Stop {
     cpu: CpuId,
     reason: Reason,
     text: StopText,
+    /// Whether there was no other reason for it than a client that came.
+    is_for_client: bool,
 }
 
 /// One debugging session after the other, over one line.
@@ -69,8 +71,6 @@ pub struct Session<const PACKET: usize, const QUEUE: usize, const CPUS: usize = 
     debugger: Debugger<CPUS>,
     firmware: Firmware,
     stop: Stop,
-    /// Whether there was no other reason for that than a client that came.
-    has_stopped_for_client: bool,
     /// Where each CPU was when it stopped.
     places: [Place; CPUS],
     /// What the target was told to do when it last ran.
@@ -79,6 +79,8 @@ pub struct Session<const PACKET: usize, const QUEUE: usize, const CPUS: usize = 
     untold: [Untold; CPUS],
     /// What arrived while the target was running and has not been acted on.
     overheard: Overheard,
+    /// Whether a packet of the client's is being carried out.
+    is_answering: bool,
 }
 
 impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Default
@@ -104,30 +106,18 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
                 transport: Transport::Lossy,
                 reader: None,
             },
-            stop: Stop { cpu: CpuId(0), reason: Reason::Interrupted, text: StopText::new() },
-            has_stopped_for_client: false,
+            stop: Stop {
+                cpu: CpuId(0),
+                reason: Reason::Interrupted,
+                text: StopText::new(),
+                is_for_client: false,
+            },
             places: [Place::NOWHERE; CPUS],
             running: Actions::CONTINUE,
             untold: [const { Untold::new() }; CPUS],
             overheard: Overheard::Nothing,
+            is_answering: false,
         }
-    }
-
-    /// Adds the firmware's own `monitor` commands.
-    pub const fn set_commands(&mut self, commands: &'static [Command]) {
-        self.firmware.commands = commands;
-    }
-
-    /// Gives gdb another memory map than "RAM everywhere": an XML document as in the manual of
-    /// gdb, section "Memory Map Format". What it leaves out, gdb will not look at.
-    pub const fn set_memory_map(&mut self, map: &'static str) {
-        self.firmware.memory_map = map;
-    }
-
-    /// Says what the line does to bytes. Without a call: it may lose and damage them.
-    pub const fn set_transport(&mut self, transport: Transport) {
-        self.firmware.transport = transport;
-        self.link.set_transport(transport);
     }
 
     /// Whether a client is there, as far as can be known: it came and did not say goodbye.
@@ -215,7 +205,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         match self.link.receive(byte) {
             Received::Nothing | Received::Unframed(_) => None,
             Received::GaveUp => {
-                self.client.is_deaf = true;
+                self.lose_client();
                 None
             }
             Received::Interrupt => Some(Heard::Interrupt),
@@ -253,7 +243,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         let Some(now) = machine.now() else { return Next::Stay };
         // A client that is given up may come back; the target stays stopped.
         if self.link.pass_time(now, machine.client_patience()) == Received::GaveUp {
-            self.client.is_deaf = true;
+            self.lose_client();
         }
         match self.gate.patience(Some(now)) {
             Patience::Left => Next::Stay,

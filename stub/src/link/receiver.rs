@@ -107,9 +107,8 @@ impl<const PACKET: usize> Receiver<PACKET> {
                 Found::Nothing
             }
             // Only binary data has such a byte; the `$` before it was noise, or this is.
-            (State::Payload, 0x03) if self.payload.first() != Some(&b'X') => {
-                self.end(Found::Interrupt)
-            }
+            (State::Payload, 0x03) if !self.is_in_data() => self.end(Found::Interrupt),
+            (State::FirstDigit | State::SecondDigit { .. }, 0x03) => self.end(Found::Interrupt),
             (State::Payload, _) => {
                 self.keep(byte);
                 Found::Nothing
@@ -135,6 +134,11 @@ impl<const PACKET: usize> Receiver<PACKET> {
                 Some(_) => self.end(Found::Packet),
             },
         }
+    }
+
+    /// Whether what comes next is the data of an `X`.
+    fn is_in_data(&self) -> bool {
+        self.payload.first() == Some(&b'X') && self.payload.contains(&b':')
     }
 
     fn start(&mut self) {

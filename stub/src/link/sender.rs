@@ -1,7 +1,7 @@
 //! Frames that wait for their `+`: the sending state machine drawn in [`link`](super).
 
-use super::Transport;
 use super::frames::Frames;
+use super::{Received, Transport};
 
 /// How often a frame is sent again before the client is taken to be gone, or hopeless.
 ///
@@ -18,6 +18,15 @@ const ANSWERS: usize = 4;
 pub(super) enum AfterRefusal {
     GoesOn,
     GaveUp,
+}
+
+impl From<AfterRefusal> for Received {
+    fn from(refusal: AfterRefusal) -> Self {
+        match refusal {
+            AfterRefusal::GoesOn => Self::Nothing,
+            AfterRefusal::GaveUp => Self::GaveUp,
+        }
+    }
 }
 
 /// What became of a reply that was to be sent again.

@@ -175,6 +175,12 @@ fn an_interrupt_counts_between_frames_and_where_a_frame_cannot_have_it() {
     // A noise `$` does not deafen us.
     assert_eq!(feed(&mut link, b"$\x03"), [Received::Interrupt]);
     assert_eq!(feed(&mut link, b"$m0\x03"), [Received::Interrupt]);
+    // Not in the data of anything, whatever it begins with.
+    assert_eq!(feed(&mut link, b"$X\x03"), [Received::Interrupt]);
+    assert_eq!(feed(&mut link, b"$X0,1\x03"), [Received::Interrupt]);
+    // In the place of a digit it is the client's, too, whose frame has lost its end.
+    assert_eq!(feed(&mut link, b"$g#\x03"), [Received::Interrupt]);
+    assert_eq!(feed(&mut link, b"$g#6\x03"), [Received::Interrupt]);
 }
 
 #[test]

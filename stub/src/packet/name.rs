@@ -111,6 +111,46 @@ const NAMES: &[(&[u8], Name)] = &[
 ];
 
 impl Name {
+    /// Whether a client may begin with it on a running target. What would have a stopped one run, or
+    /// ends what the machine does, is noise there.
+    pub(crate) fn begins(self) -> bool {
+        match self {
+            Self::Continue
+            | Self::ContinueWithSignal
+            | Self::Step
+            | Self::StepWithSignal
+            | Self::VCont
+            | Self::Kill
+            | Self::KillProcess
+            | Self::Reset => false,
+            Self::ExtendedMode
+            | Self::StopReason
+            | Self::Detach
+            | Self::ReadRegisters
+            | Self::WriteRegisters
+            | Self::SelectThread
+            | Self::ReadMemory
+            | Self::WriteMemory
+            | Self::ReadRegister
+            | Self::WriteRegister
+            | Self::ThreadAlive
+            | Self::WriteBinary
+            | Self::Insert
+            | Self::Remove
+            | Self::StartNoAckMode
+            | Self::Attached
+            | Self::CurrentThread
+            | Self::FirstThreads
+            | Self::Monitor
+            | Self::MoreThreads
+            | Self::Supported
+            | Self::ThreadExtraInfo
+            | Self::TargetDescription
+            | Self::MemoryMap
+            | Self::VContActions => true,
+        }
+    }
+
     /// The name of a packet that is known, well formed or not.
     pub fn of(payload: &[u8]) -> Option<Name> {
         Self::find(payload).map(|(name, _)| name)

@@ -84,9 +84,19 @@ impl Gate {
         }
     }
 
-    /// A client comes, or goes: the next has unlocked nothing.
+    /// The client goes: the next has unlocked nothing.
     pub fn close(&mut self) {
         (self.granted, self.came_at, self.packets) = (None, None, 0);
+    }
+
+    /// Perhaps another client: it has unlocked nothing. Returns whether that makes a difference. Who
+    /// was locked out already is not let stay for longer by coming again.
+    pub fn relock(&mut self) -> bool {
+        let was_open = self.granted.is_some();
+        if was_open {
+            self.close();
+        }
+        was_open
     }
 
     /// A packet has come.
@@ -191,16 +201,15 @@ impl Gate {
         if self.has_to_wait(&lock, now) {
             return Unlocked::TooSoon;
         }
+        // Until it is known to be right; whoever judges it may fail.
+        self.failures = self.failures.saturating_add(1);
+        self.failed_at = now;
         match (lock.check)(word) {
             Some(grant) => {
                 (self.granted, self.failures) = (Some(grant), 0);
                 Unlocked::Granted(grant)
             }
-            None => {
-                self.failures = self.failures.saturating_add(1);
-                self.failed_at = now;
-                Unlocked::Wrong
-            }
+            None => Unlocked::Wrong,
         }
     }
 

@@ -18,7 +18,7 @@ use crate::packet::{self, Checked, Errno, Farewell, Limits, Reply, ThreadIds};
 use crate::register_file::{self, RegisterFile};
 use crate::stop::Mishap;
 use crate::target::refusal::Refusal;
-use crate::target::{CpuState, Debuggee, Machine, cpu_of};
+use crate::target::{CpuState, Debuggee, Machine, cpu_of, thread_of};
 
 impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET, QUEUE, CPUS> {
     /// Answers the packet that the link holds.
@@ -34,7 +34,9 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             return next;
         }
         self.client.is_deaf = false;
+        self.is_answering = true;
         let next = self.carry_out(arbiter, machine);
+        self.is_answering = false;
         self.client.is_answered(machine.now());
         next
     }
@@ -68,7 +70,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
                 debugger.clear(arbiter, machine);
                 untold.iter_mut().for_each(Untold::clear);
                 *overheard = Overheard::Nothing;
-                client.arrive(packet.payload(), thread_ids);
+                client.arrive(packet.payload(), thread_ids, thread_of(stop.cpu));
                 packet
             }
             Checked::SelectThread(packet, selection) => {
@@ -148,14 +150,18 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         self.overheard = Overheard::Nothing;
         self.debugger.refusals.note(Refusal::GivenUp(mishap));
         self.client.is_answered(machine.now());
+        let was_answering = core::mem::take(&mut self.is_answering);
         match self.client.phase {
-            Phase::Absent => {}
-            Phase::Commanding => {
+            Phase::Commanding if was_answering => {
                 self.link.send(Reply::Error(Errno::Failed).payload().as_ref());
             }
+            // It waits for nothing.
+            Phase::Absent | Phase::Commanding => {}
             Phase::Waiting => {
                 self.client.phase = Phase::Commanding;
-                self.report_stop(arbiter, machine);
+                self.client.is_told_of_stop(machine.now());
+                // By hand: to say it properly may be what has failed.
+                self.link.send(b"S06");
             }
         }
         Next::Stay

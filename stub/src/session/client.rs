@@ -49,13 +49,15 @@ impl Client {
         }
     }
 
-    /// A new client introduces itself with this `qSupported`.
-    pub fn arrive(&mut self, supported: &[u8], thread_ids: ThreadIds) {
+    /// A new client introduces itself with this `qSupported`, and looks at this thread until it says
+    /// otherwise.
+    pub fn arrive(&mut self, supported: &[u8], thread_ids: ThreadIds, thread: NonZeroUsize) {
         let offers = |feature: &[u8]| {
             supported.split(|&byte| byte == b';' || byte == b':').any(|offer| offer == feature)
         };
         self.phase = Phase::Commanding;
         self.thread_ids = thread_ids;
+        (self.access, self.stepping) = (thread, thread);
         self.vocabulary = Vocabulary { swbreak: offers(b"swbreak+"), hwbreak: offers(b"hwbreak+") };
         event::emit(&Event::SessionOpened);
     }

@@ -32,12 +32,6 @@ pub enum Said {
 }
 
 impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET, QUEUE, CPUS> {
-    /// Gives what is typed on the line while no client is there to `reader`, which must only store
-    /// it: it is called with interrupts off.
-    pub const fn set_reader(&mut self, reader: fn(u8)) {
-        self.firmware.reader = Some(reader);
-    }
-
     /// Says [`PIECE`] bytes of the firmware's or less, while the target runs.
     pub fn say(&mut self, text: &[u8]) -> Said {
         match self.client.phase {
@@ -67,11 +61,14 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         }
     }
 
-    /// It has not acknowledged what was said while the target runs: until it is heard of, nothing
-    /// more is said.
-    pub(super) fn lose_client(&mut self) -> Overheard {
+    /// It has not acknowledged what was said, however often. It may come back; if it had to unlock the
+    /// machine it has to do so again, because the next to come can be somebody else.
+    pub(super) fn lose_client(&mut self) {
         self.client.is_deaf = true;
-        Overheard::Nothing
+        if self.gate.relock() {
+            // Nor does the machine go on because nobody unlocks it: it was stopped for one who had.
+            self.stop.is_for_client = false;
+        }
     }
 
     /// A byte that is none of the protocol's. A `+` is a client's first word if a packet follows, so it

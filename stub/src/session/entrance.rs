@@ -8,7 +8,7 @@ use super::repeats::NOTICE;
 use super::{Next, Session};
 use crate::arbiter::Arbiter;
 use crate::packet::{self, Checked, Errno, Limits, Name, Reply};
-use crate::policy::{Denied, Grant, Patience, Policy, Ruling, Unlocked};
+use crate::policy::{Denied, Grant, Patience, Ruling, Unlocked};
 use crate::register_file::{self, RegisterFile};
 use crate::target::refusal::Refusal;
 use crate::target::{Machine, Refusals, monitor};
@@ -25,11 +25,6 @@ const OPEN_TO_LOOK: &str =
     "unlocked, to look; for the registers: maintenance flush register-cache\n";
 
 impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET, QUEUE, CPUS> {
-    /// What the firmware lets a debugger do. Without a call: everything.
-    pub const fn set_policy(&mut self, policy: Policy) {
-        self.gate.policy = policy;
-    }
-
     /// Lets the packet that the link holds pass, and says how many bytes it may read; or answers it.
     pub(super) fn let_in<M: Machine, const CLAIMS: usize, const TASKS: usize>(
         &mut self,
@@ -42,7 +37,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         let payload = link.packet();
         let name = Name::of(payload);
         if name == Some(Name::Supported) {
-            gate.close();
+            gate.relock();
         }
         gate.meet(now);
         if gate.patience(now) == Patience::Exhausted {
@@ -124,7 +119,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         arbiter: &mut Arbiter<CLAIMS, CPUS, TASKS>,
         machine: &mut M,
     ) -> Next {
-        let stays = self.gate.is_locked() && !self.has_stopped_for_client;
+        let stays = self.gate.is_locked() && !self.stop.is_for_client;
         self.close(arbiter, machine);
         if stays { Next::Stay } else { self.go_on(arbiter, machine) }
     }

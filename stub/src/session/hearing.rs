@@ -5,7 +5,7 @@ use super::client::Phase;
 use super::{Next, Overheard, Session};
 use crate::arbiter::Arbiter;
 use crate::link::Received;
-use crate::packet;
+use crate::packet::{Errno, Name, Reply};
 use crate::target::Machine;
 
 impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET, QUEUE, CPUS> {
@@ -14,19 +14,21 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     /// A client that waits for a stop reply may send Ctrl-C and nothing else, so a packet is a
     /// new client, unless it is the old one's last packet again because it lost our
     /// acknowledgement. Without a client a Ctrl-C is noise, and so is a packet that no client
-    /// starts with.
+    /// starts with ([`Name::begins`]).
     pub fn overhear(&mut self, byte: u8) -> Overheard {
         self.hear_line_end(byte);
         let overheard = match self.link.receive(byte) {
             // An error reply now would be taken for the stop reply.
             Received::Nothing | Received::Oversized => Overheard::Nothing,
-            Received::GaveUp => self.lose_client(),
+            Received::GaveUp => {
+                self.lose_client();
+                Overheard::Nothing
+            }
             Received::Interrupt if self.client.phase == Phase::Waiting => Overheard::Interrupt,
             Received::Interrupt => self.read_from_console(byte),
             Received::Unframed(byte) => self.read_from_console(byte),
             Received::Packet if self.client.is_repeating(self.link.packet()) => Overheard::Nothing,
-            Received::Packet if !packet::is_known(self.link.packet()) => self.decline(),
-            Received::Packet => Overheard::Packet,
+            Received::Packet => self.overhear_packet(),
         };
         if overheard != Overheard::Nothing {
             self.overheard = overheard;
@@ -76,13 +78,21 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         self.overheard
     }
 
-    /// A packet that we do not know, on a running target: not worth a stop. A client that has
+    /// A packet that we do not know, or that nobody starts with, is not worth a stop. A client that has
     /// not started yet is told so; one that waits would take the answer for the stop reply.
-    fn decline(&mut self) -> Overheard {
-        if self.client.phase == Phase::Absent {
-            self.link.send(b"");
+    fn overhear_packet(&mut self) -> Overheard {
+        match (Name::of(self.link.packet()), self.client.phase) {
+            (Some(name), Phase::Absent) if !name.begins() => {
+                self.link.send(Reply::Error(Errno::Invalid).payload().as_ref());
+                Overheard::Nothing
+            }
+            (Some(_), _) => Overheard::Packet,
+            (None, Phase::Absent) => {
+                self.link.send(b"");
+                Overheard::Nothing
+            }
+            (None, Phase::Commanding | Phase::Waiting) => Overheard::Nothing,
         }
-        Overheard::Nothing
     }
 
     /// A Ctrl-C that crossed our stop reply, or came while gdb was at work between two steps.
@@ -97,9 +107,9 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             self.client.is_deaf = false;
             self.report_stop(arbiter, machine);
         } else if self.client.phase == Phase::Commanding {
-            if self.overheard == Overheard::Interrupt {
-                // Again: it may be waiting for a reply of which the acknowledgement was lost.
-                self.link.repeat();
+            // Again: it may be waiting for a reply of which the acknowledgement was lost.
+            if self.overheard == Overheard::Interrupt && self.link.repeat() == Received::GaveUp {
+                self.report_stop(arbiter, machine);
             }
             self.overheard = Overheard::Interrupt;
         }

@@ -5,9 +5,10 @@
 //! request can also be a new one. To carry out a resume twice would be a wrong result: a step too
 //! many, a breakpoint passed. So would it be to write twice to a device, or to give the firmware the
 //! same command twice. So a request that cannot be carried out twice without harm is taken for a
-//! repeat if it is byte for byte the last packet that came, nothing else came in between, and about the
-//! client's time-out has passed since our reply. It is answered again, by the stop or by the reply that
-//! the link has kept, and nothing else happens.
+//! repeat if it is byte for byte the last packet that came, nothing else came in between, and either our
+//! reply has not been acknowledged, or about the client's time-out has passed since then. (It may have sent
+//! the repeat before our reply came, which says no more than that the target has run for about so long.) It is
+//! answered again, by the stop or by the reply that the link has kept, and nothing else happens.
 //!
 //! | request | twice is | a repeat is answered by |
 //! | --- | --- | --- |
@@ -16,8 +17,8 @@
 //! | `qRcmd` of a command that changes something | twice | the reply that was kept, and a line that says so |
 //! | everything else | once | what is so now |
 //!
-//! What remains: a client that resumes, or writes, in the same words after more than that time and has
-//! looked at nothing in between is answered by what it knows. gdb and lldb do not do that: both
+//! What remains: a client that resumes, or writes, in the same words after more than that time, or without
+//! acknowledging the reply before, and has looked at nothing in between is answered by what it knows. gdb and lldb do not do that: both
 //! read registers after each stop, and gdb after each write. They may not have to any more where stop
 //! replies carry registers; whoever adds these has to look here, and to keep them few enough that a client
 //! still asks. A person, however, may well say the same to the firmware twice. So a command is taken for a repeat
@@ -126,15 +127,15 @@ impl Request {
         self.fingerprint == Fingerprint::of(packet)
     }
 
-    /// Whether this packet, the next one after it, is a repeat.
-    fn comes_again(&self, packet: &[u8], now: Option<u64>, patience: u64) -> bool {
-        let (Some(before), Some(now)) = (self.answered_at, now) else { return self.is(packet) };
+    /// Whether the same packet, as the next one after it, is a repeat of it at this time.
+    fn is_repeated_at(&self, now: Option<u64>, patience: u64) -> bool {
+        let (Some(before), Some(now)) = (self.answered_at, now) else { return true };
         let passed = now.saturating_sub(before);
         let is_in_time = match self.answer {
             Answer::Stop | Answer::Reply => true,
             Answer::Command => passed < patience.saturating_mul(LATEST),
         };
-        passed >= patience && is_in_time && self.is(packet)
+        passed >= patience && is_in_time
     }
 }
 
@@ -147,7 +148,8 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
     ) -> Option<Next> {
         let (now, patience) = (machine.now(), machine.client_patience());
         let last = self.client.last.take().filter(|_| self.link.loses())?;
-        if !last.comes_again(self.link.packet(), now, patience) {
+        let is_repeat = !self.link.was_heard() || last.is_repeated_at(now, patience);
+        if !is_repeat || !last.is(self.link.packet()) {
             return None;
         }
         match last.answer {

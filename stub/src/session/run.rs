@@ -68,7 +68,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         reason: Reason,
         text: StopText,
     ) -> Next {
-        self.stop(arbiter, machine, Stop { cpu: machine.cpu(), reason, text })
+        self.stop(arbiter, machine, Stop { cpu: machine.cpu(), reason, text, is_for_client: false })
     }
 
     /// Stops, on this CPU or for another that had stopped before.
@@ -82,14 +82,16 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         self.client.access = thread_of(cpu);
         self.client.stepping = thread_of(cpu);
         self.stop = stop;
-        self.has_stopped_for_client =
-            self.overheard == Overheard::Packet && reason == Reason::Interrupted;
         (0..=u16::MAX).take(CPUS).for_each(|other| self.arrived(machine, CpuId(other)));
         match self.overheard {
             // Whoever sends packets does not wait for a stop reply, and would take it for the
             // answer.
             Overheard::Packet => {
                 self.overheard = Overheard::Nothing;
+                if self.client.phase == Phase::Waiting {
+                    // One that waits for a stop says nothing else: this is another.
+                    self.gate.relock();
+                }
                 self.client.phase = Phase::Commanding;
                 return self.answer(arbiter, machine);
             }
@@ -102,8 +104,8 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
             Overheard::Nothing | Overheard::HangUp => {}
         }
         if self.client.phase == Phase::Waiting {
-            self.client.phase = Phase::Commanding;
             self.report_stop(arbiter, machine);
+            self.client.phase = Phase::Commanding;
         }
         Next::Stay
     }
@@ -144,7 +146,8 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         machine: &mut M,
     ) -> Next {
         let reason = Reason::Interrupted;
-        self.enter(arbiter, machine, reason, stop::by(reason, &Cause::Packet))
+        let text = stop::by(reason, &Cause::Packet);
+        self.stop(arbiter, machine, Stop { cpu: machine.cpu(), reason, text, is_for_client: true })
     }
 
     /// The client wants the target to run.
@@ -161,7 +164,7 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         if let Some((cpu, report)) = self.next_untold(arbiter, machine) {
             let reason = Reason::Watch(report);
             let text = stop::by_trap(reason);
-            return self.stop(arbiter, machine, Stop { cpu, reason, text });
+            return self.stop(arbiter, machine, Stop { cpu, reason, text, is_for_client: false });
         }
         match actions.of(self.stop.cpu) {
             // What the client took out and did not put back is not wanted any more.

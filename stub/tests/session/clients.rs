@@ -5,7 +5,7 @@ use tetrarch::link::Transport;
 use tetrarch::session::{Cause, Motion, Next, Overheard, ResumeFlag};
 use tetrarch::target::monitor::{Command, Effect};
 
-use crate::bench::{BASE, Bench, CPU, STEP, WRITABLE, console, go};
+use crate::bench::{BASE, Bench, BenchOf, CPU, STEP, WRITABLE, console, go};
 use crate::machine::PATIENCE;
 
 #[test]
@@ -204,4 +204,49 @@ fn a_stop_that_was_given_up_is_told_when_the_client_asks_by_ctrl_c() {
     assert_eq!(bench.receive(3), Next::Stay);
     let told: Vec<u8> = std::iter::from_fn(|| bench.session.next_byte()).collect();
     assert!(told.starts_with(b"$T02thread:p01.01;"), "{told:?}");
+}
+
+/// However often it is pressed while nothing arrives.
+#[test]
+fn a_stop_is_told_in_the_end_however_often_ctrl_c_is_pressed() {
+    for presses in 0..20 {
+        let mut bench = Bench::attached(2, 0);
+        bench.resume("vCont;c");
+        bench.stop_unheard(Cause::Interrupt);
+        for _ in 0..presses {
+            while bench.session.next_byte().is_some() {}
+            assert_eq!(bench.receive(3), Next::Stay);
+        }
+        // The line is good again.
+        let mut told = Vec::new();
+        for _ in 0..20 {
+            bench.machine.now = bench.machine.now.map(|now| now + PATIENCE);
+            assert_eq!(bench.pass_time(), Next::Stay);
+            told.extend(bench.drain());
+        }
+        assert!(told.contains(&"T02thread:p01.01;".to_owned()), "{presses}: {told:?}");
+    }
+}
+
+#[test]
+fn a_new_client_looks_at_the_thread_that_has_stopped() {
+    let mut bench = BenchOf::<2>::attached(2, 0);
+    assert_eq!(bench.ask("Hgp1.2"), "OK");
+    assert_eq!(bench.ask("Hcp1.2"), "OK");
+    bench.send("qSupported:multiprocess+");
+    assert_eq!(bench.ask("qC"), "QCp1.1");
+    *bench.rip(CPU) = 0x1234;
+    assert_eq!(bench.ask("Hg0"), "OK");
+    assert_eq!(bench.ask("p10"), "3412000000000000");
+}
+
+/// Noise, or the last word of one that was sent away.
+#[test]
+fn without_a_client_nothing_resumes_or_resets_a_running_target() {
+    let mut bench = Bench::new(2, 0);
+    for packet in ["c", "s", "C05", "S05", "vCont;c", "k", "vKill;1", "R00"] {
+        assert_eq!(bench.running_packet(packet), ["E16"], "{packet}");
+        assert_eq!(bench.next, None, "{packet}");
+        assert!(!bench.session.has_client());
+    }
 }

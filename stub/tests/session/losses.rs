@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 
 use tetrarch::link::frame;
-use tetrarch::session::Next;
+use tetrarch::session::{Next, Overheard};
 use tetrarch::target::monitor::{Command, Effect};
 
 use crate::bench::{BASE, Bench, CPU, STEP, WRITABLE, console, hex, whole_frame};
@@ -63,15 +63,27 @@ struct Line {
     said: Vec<u8>,
     /// Steps that were carried out.
     steps: usize,
+    /// How long a step takes, and when the one under way ends.
+    duration: u64,
+    steps_until: Option<u64>,
 }
 
 impl Line {
-    fn new(pattern: u32) -> Self {
+    fn new(pattern: u32, duration: u64) -> Self {
         let mut bench = Bench::attached(2, 0);
         bench.machine.now = Some(0);
         bench.session.set_commands(COMMANDS);
         CARRIED_OUT.set(0);
-        Self { bench, pattern, passed: 0, to_client: VecDeque::new(), said: Vec::new(), steps: 0 }
+        Self {
+            bench,
+            pattern,
+            passed: 0,
+            to_client: VecDeque::new(),
+            said: Vec::new(),
+            steps: 0,
+            duration,
+            steps_until: None,
+        }
     }
 
     fn is_lost(&mut self) -> bool {
@@ -88,14 +100,35 @@ impl Line {
         self.collect();
     }
 
-    /// The stub hears a byte. A step is over at once.
+    /// The stub hears a byte.
     fn hear(&mut self, byte: u8) {
-        if matches!(self.bench.receive(byte), Next::Run(_)) {
+        let now = self.bench.machine.now.expect("there is a clock");
+        if self.steps_until.is_some() {
+            self.bench.session.keep_time(now, PATIENCE);
+            assert_eq!(self.bench.session.overhear(byte), Overheard::Nothing);
+        } else if matches!(self.bench.receive(byte), Next::Run(_)) {
             self.bench.let_go();
+            self.steps_until = Some(now + self.duration);
+            self.end_step();
+        }
+    }
+
+    /// The end of the step, if it has come.
+    fn end_step(&mut self) {
+        if self.steps_until.take_if(|end| self.bench.machine.now >= Some(*end)).is_some() {
             self.steps += 1;
             *self.bench.rip(CPU) += 1;
             self.bench.debug_exceptions_unheard(&[STEP]);
         }
+    }
+
+    /// Time has passed for the stub.
+    fn pass_time(&mut self) {
+        match (self.steps_until, self.bench.machine.now) {
+            (Some(_), Some(now)) => self.bench.session.pass_time_running(now, PATIENCE),
+            _ => assert_eq!(self.bench.pass_time(), Next::Stay),
+        }
+        self.end_step();
     }
 
     /// What the stub says arrives, if it is not lost.
@@ -122,7 +155,7 @@ impl Line {
         let end = self.bench.machine.now? + time;
         while self.to_client.is_empty() && self.bench.machine.now < Some(end) {
             self.bench.machine.now = self.bench.machine.now.map(|now| now + PATIENCE / 8);
-            assert_eq!(self.bench.pass_time(), Next::Stay);
+            self.pass_time();
             self.collect();
         }
         self.to_client.pop_front()
@@ -250,19 +283,21 @@ impl Line {
 /// Has a client do something under every pattern of losses. Whatever is lost, it happens as often as
 /// the client believes; if that gives up, what was under way may have happened or not.
 fn under_all_losses(
+    duration: u64,
     session: fn(&mut Line) -> (usize, Result<(), GaveUp>),
     happened: fn(&Line) -> usize,
 ) {
     let mut given_up = 0;
     for pattern in 0..1 << DEPTH {
-        let mut line = Line::new(pattern);
+        let mut line = Line::new(pattern, duration);
         let (told, result) = session(&mut line);
         let happened = happened(&line);
+        let losses = format!("{duration}, losses {pattern:012b}: {happened}");
         match result {
-            Ok(()) => assert_eq!((told, happened), (ROUNDS, ROUNDS), "losses {pattern:012b}"),
+            Ok(()) => assert_eq!((told, happened), (ROUNDS, ROUNDS), "{losses}"),
             Err(GaveUp) => {
-                assert!((told..=told + 1).contains(&happened), "{pattern:012b}: {happened}");
-                assert!(pattern.count_ones() >= TRIES as u32, "losses {pattern:012b}");
+                assert!((told..=told + 1).contains(&happened), "{losses}");
+                assert!(pattern.count_ones() >= TRIES as u32, "{losses}");
                 given_up += 1;
             }
         }
@@ -270,17 +305,20 @@ fn under_all_losses(
     println!("of {} patterns, gdb gives up in {given_up}", 1 << DEPTH);
 }
 
+/// Steps that are over at once, and such as last until about when the client repeats itself.
 #[test]
 fn whatever_is_lost_no_step_is_taken_twice_and_none_is_lost_in_silence() {
-    under_all_losses(Line::steps, |line| line.steps);
+    for duration in [0, TIMEOUT - PATIENCE / 8, TIMEOUT, TIMEOUT + PATIENCE / 8, 3 * TIMEOUT] {
+        under_all_losses(duration, Line::steps, |line| line.steps);
+    }
 }
 
 #[test]
 fn whatever_is_lost_no_write_is_done_twice_and_none_is_lost_in_silence() {
-    under_all_losses(Line::writes, |line| line.bench.machine.stores);
+    under_all_losses(0, Line::writes, |line| line.bench.machine.stores);
 }
 
 #[test]
 fn whatever_is_lost_no_command_is_carried_out_twice_and_none_is_lost_in_silence() {
-    under_all_losses(Line::commands, |_| CARRIED_OUT.get());
+    under_all_losses(0, Line::commands, |_| CARRIED_OUT.get());
 }

@@ -71,6 +71,50 @@ fn a_locked_machine_shows_zeros_and_lets_nobody_in_but_by_the_word() {
 }
 
 #[test]
+fn who_says_hello_again_and_again_is_sent_away_all_the_same() {
+    for clock in [Some(0), None] {
+        let mut bench = attached(LOCKED);
+        bench.machine.now = clock;
+        bench.send(HELLO);
+        let mut hellos = 0;
+        while bench.next == Some(Next::Stay) {
+            bench.machine.now = bench.machine.now.map(|now| now + 100);
+            bench.send(HELLO);
+            hellos += 1;
+            assert!(hellos <= 256, "{clock:?}");
+        }
+        assert_eq!(bench.next, go(Motion::Continue, ResumeFlag::Keep));
+    }
+}
+
+#[test]
+fn who_comes_instead_of_one_that_was_let_in_is_locked_out() {
+    let memory = format!("m{BASE:x},1");
+    // The one who was let in is gone without a word, while the machine runs.
+    let mut bench = attached(LOCKED);
+    assert!(bench.monitor("unlock open sesame").starts_with("unlocked"));
+    bench.resume("vCont;c");
+    assert_eq!(bench.running_packet(&memory), ["E7e"]);
+    assert_eq!(bench.next, Some(Next::Stay));
+    // Or while it is stopped: nobody has acknowledged anything for long.
+    let mut bench = attached(LOCKED);
+    assert!(bench.monitor("unlock open sesame").starts_with("unlocked"));
+    bench.send("qC");
+    for byte in tetrarch::link::frame(b"qC") {
+        bench.receive(byte);
+    }
+    for _ in 0..20 {
+        while bench.session.next_byte().is_some() {}
+        bench.machine.now = bench.machine.now.map(|now| now + crate::machine::PATIENCE);
+        assert_eq!(bench.pass_time(), Next::Stay);
+    }
+    assert_eq!(bench.ask(&memory), "E7e");
+    // It was stopped for one who had the right to that.
+    bench.machine.now = bench.machine.now.map(|now| now + 1000);
+    assert_eq!(bench.pass_time(), Next::Stay);
+}
+
+#[test]
 fn a_client_that_stays_locked_is_sent_away_and_the_machine_runs_on() {
     let mut bench = attached(LOCKED);
     let runs = go(Motion::Continue, ResumeFlag::Keep);

@@ -10,7 +10,7 @@ use tetrarch::link::{Transport, frame};
 use tetrarch::session::{Cause, Next};
 use tetrarch::target::monitor::{Command, Effect};
 
-use crate::bench::{Bench, STEP, WRITABLE, hex};
+use crate::bench::{BASE, Bench, STEP, WRITABLE, hex};
 use crate::machine::PATIENCE;
 
 pub const NOTICE: &str =
@@ -88,6 +88,50 @@ fn a_resume_in_the_same_words_is_carried_out_if_it_cannot_be_a_repeat() {
     bench.resume("vCont;s:p1.1");
     bench.debug_exception(STEP);
     bench.resume("vCont;c");
+}
+
+/// The repeat is on its way when the target stops: the client has not heard of that.
+#[test]
+fn a_resume_that_crosses_the_stop_is_answered_and_not_carried_out() {
+    let long = format!("vCont;r{BASE:016x},{:016x}:p0000000000000001.0000000000000001", BASE + 1);
+    let stop: Vec<u8> = frame(b"T02thread:p01.01;").collect();
+    let stop = String::from_utf8_lossy(&stop);
+    for resume in ["vCont;s:p1.1", "vCont;c", &long] {
+        // Before a byte of the stop reply has left, in the middle of it, and after its end.
+        for left in [0, 1, 5, stop.len()] {
+            let mut bench = Bench::attached(2, 0);
+            bench.resume(resume);
+            wait(&mut bench, 3 * PATIENCE);
+            bench.stop_unheard(Cause::Interrupt);
+            let mut said = Vec::new();
+            said.extend((0..left).map_while(|_| bench.session.next_byte()));
+            wait(&mut bench, 1);
+            frame(resume.as_bytes()).for_each(|byte| _ = bench.receive(byte));
+            assert_eq!(bench.next, Some(Next::Stay), "{resume}");
+            said.extend(std::iter::from_fn(|| bench.session.next_byte()));
+            let expected = match left {
+                0 => format!("+{stop}"),
+                _ => format!("{stop}+{stop}"),
+            };
+            assert_eq!(String::from_utf8_lossy(&said), expected, "{resume}, {left}");
+            bench.receive(b'+');
+            bench.ask("p10");
+            bench.resume(resume);
+        }
+    }
+}
+
+/// Both answers were lost, the stop reply a moment ago.
+#[test]
+fn a_resume_that_comes_again_soon_after_a_lost_stop_reply_is_not_carried_out() {
+    let mut bench = Bench::attached(2, 0);
+    bench.resume("vCont;c");
+    wait(&mut bench, 2 * PATIENCE);
+    bench.stop_unheard(Cause::Interrupt);
+    while bench.session.next_byte().is_some() {}
+    wait(&mut bench, PATIENCE / 2);
+    assert_eq!(bench.send("vCont;c"), ["T02thread:p01.01;"]);
+    assert_eq!(bench.next, Some(Next::Stay));
 }
 
 #[test]

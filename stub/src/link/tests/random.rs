@@ -20,9 +20,11 @@ fn line_byte() -> impl Strategy<Value = u8> {
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>().prop_filter("framing", |b| !matches!(b, b'#' | b'$')), 0..28)
         .prop_map(|mut payload| {
-            // Binary data is in `X` only.
+            // Binary data is in `X` only, behind the colon.
             if payload.contains(&3) {
-                payload[0] = b'X';
+                for (byte, head) in payload.iter_mut().zip(*b"X:") {
+                    *byte = head;
+                }
             }
             payload
         })
