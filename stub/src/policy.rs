@@ -24,9 +24,10 @@
 //! it opens. After a wrong word none is looked at for [`Lock::delay`], after the next for twice as
 //! long, and so on, whoever asks; a right one ends that. Who is still locked after
 //! [`Lock::patience`] is sent away, and the target, if it was stopped for that client, runs on. What
-//! was unlocked is locked again at the detach, at `kill`, and when a client says `qSupported`, with
-//! which each one starts; and when the line is hung up, where the cable tells. It is not locked by a client
-//! that vanishes from one that does not: where the next one can be somebody else, detach.
+//! was unlocked is locked again at the detach, at `kill`, when a client says `qSupported`, with
+//! which each one starts, or says anything while the target runs, when the line is hung up, where the cable
+//! tells, and when what was sent has not been acknowledged however often. It is not locked by a client that
+//! has just vanished from a stopped target: where the next one can be somebody else, detach.
 //!
 //! All three bounds need a clock ([`Machine::now`](crate::target::Machine::now)). Without one, a
 //! lock that was tried in vain for [`TRIES`] times stays locked until the machine is reset, and a

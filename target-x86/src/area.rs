@@ -21,8 +21,11 @@ use tetrarch::arbiter::{CpuId, Region};
 use x86::bits64::task::TaskStateSegment;
 
 use crate::directory::{MEMORIES, ONLY};
+use crate::dispatch;
 use crate::frame::vector;
 use crate::gates::{self, DebugStack, Gates, Landing};
+use crate::own_code;
+use crate::panic;
 use crate::tables::{DescriptorTable, Gate};
 
 /// Size of the stack that all exceptions work on. A stop takes about 9 KiB of it, and 53 KiB
@@ -224,6 +227,9 @@ pub(crate) fn regions() -> impl Iterator<Item = (Region, &'static str)> {
         (gates::normal_idt_region(), CPU_MEMORY),
         (whole((&raw const MEMORIES).addr(), size_of_val(&MEMORIES)), CPU_MEMORY),
         (whole((&raw const ONLY).addr(), size_of_val(&ONLY)), CPU_MEMORY),
+        (whole((&raw const own_code::PATCHES).addr(), size_of_val(&own_code::PATCHES)), CPU_MEMORY),
+        (dispatch::region(), CPU_MEMORY),
+        (panic::region(), CPU_MEMORY),
     ]
     .into_iter()
     .filter_map(|(region, name)| Some((region?, name)))

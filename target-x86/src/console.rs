@@ -12,7 +12,6 @@ use crate::cpus;
 use crate::pending;
 use crate::state::State;
 use crate::stub::Stub;
-use crate::uart::Backlog;
 
 /// Where the firmware's text goes: [`Stub::console`].
 #[derive(Clone, Copy)]
@@ -81,11 +80,8 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> State<CLAIMS, T
         let said = self.session.say(piece);
         // What the client was told before goes first.
         self.drain();
-        let mut left = piece.iter().copied();
-        if let (Said::Raw, Some(uart)) = (said, &mut self.uart) {
-            while uart.transmit(&mut || left.next()) == Backlog::Waiting {
-                core::hint::spin_loop();
-            }
+        if said == Said::Raw {
+            self.send(piece);
         }
         said
     }

@@ -212,7 +212,7 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
             // All others may be held as well, or run without looking at the port.
             if looks.is_multiple_of(LISTENING) && world.lead_if_held(self.cpu) {
                 let mut lead = self.stub.inherit(self.cpu, mine);
-                match lead.state().overhear() {
+                match self.overhear(&mut lead) {
                     Overheard::Nothing => return Course::Wait(lead.end_and_wait()),
                     overheard @ (Overheard::Interrupt | Overheard::Packet | Overheard::HangUp) => {
                         return Course::Lead(lead, News::Overheard(overheard));

@@ -53,9 +53,13 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
     pub fn listen(&mut self, mine: Mine<'v, CLAIMS, TASKS>) {
         match self.stub.lead(self.cpu, mine) {
             Ok(mut lead) => {
-                let overheard = lead.state().overhear();
+                let overheard = self.overhear(&mut lead);
                 self.end_interrupt();
                 match overheard {
+                    Overheard::Nothing if lead.mine.hits.mishap.is_some() => {
+                        self.pause(&mut lead.mine);
+                        self.run(Course::Lead(lead, News::Debug));
+                    }
                     Overheard::Nothing => drop(lead.end()),
                     Overheard::Interrupt | Overheard::Packet | Overheard::HangUp => {
                         self.pause(&mut lead.mine);

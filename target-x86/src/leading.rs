@@ -186,9 +186,8 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
         &mut self,
         lead: &mut Lead<'v, CLAIMS, TASKS, CPUS>,
     ) -> Option<Cause<'static>> {
-        let state = lead.state();
-        state.drain();
-        match state.overhear() {
+        lead.state().drain();
+        match self.overhear(lead) {
             Overheard::Nothing => {}
             Overheard::Interrupt => return Some(Cause::Interrupt),
             Overheard::Packet => return Some(Cause::Packet),
@@ -196,6 +195,16 @@ impl<'v, const CLAIMS: usize, const TASKS: usize, const CPUS: usize>
         }
         let is_foreign = self.local.pending.take_nmi() && !self.stub.world.take_call(self.cpu);
         (is_foreign && !self.goes_to_the_image(&lead.mine)).then_some(Cause::Nmi)
+    }
+
+    /// Takes what has arrived while the target runs. What the firmware reads of it may fail, and is told
+    /// of then.
+    pub fn overhear(&self, lead: &mut Lead<'v, CLAIMS, TASKS, CPUS>) -> Overheard {
+        let attempt = &self.local.attempt;
+        attempt.attempt(|| lead.state().overhear()).unwrap_or_else(|GivenUp| {
+            lead.mine.hits.mishap = Some(attempt.mishap());
+            Overheard::Nothing
+        })
     }
 
     /// Lets the others go, or hands the lead to one who has something to tell; and goes, or waits.

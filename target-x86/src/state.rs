@@ -1,5 +1,6 @@
 //! What all CPUs share, and whoever leads works on: arbiter, session and port.
 
+use heapless::Deque;
 use tetrarch::arbiter::{self, Arbiter, CpuId};
 use tetrarch::session::{Overheard, Session};
 
@@ -12,6 +13,9 @@ use crate::uart::{Arrival, Backlog, Uart};
 const PACKET: usize = 512;
 /// Room for replies that wait to be acknowledged, in bytes.
 const QUEUE: usize = 8192;
+
+/// How many bytes can arrive while something is sent: as many as that has.
+const EARLY: usize = PACKET;
 
 /// How many bytes are taken at a time while the target runs.
 const BURST: usize = 4096;
@@ -28,6 +32,8 @@ pub(crate) struct State<const CLAIMS: usize, const TASKS: usize, const CPUS: usi
     pub arbiter: Arbiter<CLAIMS, CPUS, TASKS>,
     pub session: Session<PACKET, QUEUE, CPUS>,
     pub uart: Option<Uart>,
+    /// What has arrived while something was sent.
+    early: Deque<Arrival, EARLY>,
     /// How soon a client repeats itself at the earliest, in ticks of the TSC.
     pub client_patience: u64,
     /// Whether the port interrupts.
@@ -43,6 +49,7 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> State<CLAIMS, T
             arbiter: Arbiter::new(arbiter::Config::DEFAULT),
             session: Session::new(),
             uart: None,
+            early: Deque::new(),
             client_patience: 0,
             interrupts: false,
             held: [false; CPUS],
@@ -75,7 +82,10 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> State<CLAIMS, T
                 Some(Input::HangUp) => self.session.overhear_hang_up(),
                 None => {
                     self.drain();
-                    return overheard;
+                    if self.early.is_empty() {
+                        return overheard;
+                    }
+                    continue;
                 }
             };
         }
@@ -91,9 +101,13 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> State<CLAIMS, T
     /// What has come over the line next, undamaged.
     pub fn receive(&mut self) -> Option<Input> {
         loop {
-            match self.uart.as_mut()?.receive()? {
+            let arrival = match self.early.pop_front() {
+                Some(early) => early,
+                None => self.uart.as_mut()?.receive()?,
+            };
+            match arrival {
                 Arrival::Byte(byte) => return Some(Input::Byte(byte)),
-                Arrival::AfterLoss(byte) => {
+                Arrival::NearLoss(byte) => {
                     self.session.damage();
                     return Some(Input::Byte(byte));
                 }
@@ -107,7 +121,28 @@ impl<const CLAIMS: usize, const TASKS: usize, const CPUS: usize> State<CLAIMS, T
     /// acknowledgement of another does not count.
     pub fn drain(&mut self) {
         while self.transmit() == Backlog::Waiting {
-            core::hint::spin_loop();
+            self.listen();
+        }
+    }
+
+    /// Sends this, past the session.
+    pub fn send(&mut self, bytes: &[u8]) {
+        let mut left = bytes.iter().copied();
+        while let Some(uart) = &mut self.uart
+            && uart.transmit(&mut || left.next()) == Backlog::Waiting
+        {
+            self.listen();
+        }
+    }
+
+    /// Takes a byte out of the port's way, for later: its FIFO holds fewer than come while a frame is sent.
+    fn listen(&mut self) {
+        core::hint::spin_loop();
+        if let (Some(uart), false) = (&mut self.uart, self.early.is_full())
+            && let Some(arrival) = uart.receive()
+        {
+            // There is room.
+            let _ = self.early.push_back(arrival);
         }
     }
 

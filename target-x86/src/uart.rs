@@ -71,6 +71,7 @@ pub(crate) struct Uart {
     device: Uart16550<PioBackend>,
     /// If it tells anything.
     data_set_ready: Option<DataSetReady>,
+    overrun: Overrun,
 }
 
 impl Uart {
@@ -98,7 +99,7 @@ impl Uart {
             HangUp::DataSetReady => Some(DataSetReady(is_there)),
             HangUp::Unknown => None,
         };
-        Ok(Self { device: uart, data_set_ready })
+        Ok(Self { device: uart, data_set_ready, overrun: Overrun::NONE })
     }
 
     /// Has the port interrupt when a byte arrives, or when somebody comes or goes.
@@ -119,9 +120,9 @@ impl Uart {
         if data_set_ready.is_some_and(|line| line.has_fallen(modem_status)) {
             return Some(Arrival::HangUp);
         }
-        // Once: the errors are gone when they have been read. (The transmitter reads them too; what
-        // it hides is left to the checksum.)
+        // Once: the errors are gone when they have been read.
         let status = self.device.lsr();
+        self.overrun.note(status);
         if !status.contains(LSR::DATA_READY) {
             return None;
         }
@@ -130,8 +131,8 @@ impl Uart {
             status.intersects(LSR::PARITY_ERROR | LSR::FRAMING_ERROR | LSR::BREAK_INTERRUPT);
         Some(if is_wrong {
             Arrival::Damage
-        } else if status.contains(LSR::OVERRUN_ERROR) {
-            Arrival::AfterLoss(byte)
+        } else if self.overrun.is_near() {
+            Arrival::NearLoss(byte)
         } else {
             Arrival::Byte(byte)
         })
@@ -170,12 +171,37 @@ impl DataSetReady {
     }
 }
 
+/// Where bytes were lost. The port says so at once, and not with the byte that followed them: they
+/// would have come behind the ones that the FIFO held, so one that follows is one more than that away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Overrun {
+    /// How many of the bytes that come next may be beside the gap.
+    near: usize,
+}
+
+impl Overrun {
+    const NONE: Self = Self { near: 0 };
+
+    fn note(&mut self, status: LSR) {
+        if status.contains(LSR::OVERRUN_ERROR) {
+            self.near = FIFO_SIZE + 1;
+        }
+    }
+
+    /// Whether the byte that is read now may be.
+    fn is_near(&mut self) -> bool {
+        let is_near = self.near > 0;
+        self.near = self.near.saturating_sub(1);
+        is_near
+    }
+}
+
 /// What has come over the line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Arrival {
     Byte(u8),
-    /// A byte, before which others were lost.
-    AfterLoss(u8),
+    /// A byte, beside which others were lost.
+    NearLoss(u8),
     /// A break, or a byte that is not what was sent.
     Damage,
     /// None: whoever was at the other end has gone.
@@ -214,6 +240,19 @@ mod tests {
         ];
         let seen = statuses.map(|status| line.has_fallen(status));
         assert_eq!(seen, [false, true, false, false, false, true, false, true]);
+    }
+
+    #[test]
+    fn an_overrun_casts_doubt_on_what_the_fifo_holds_and_the_byte_behind() {
+        let mut overrun = Overrun::NONE;
+        let mut near = 0;
+        for number in 0..40 {
+            overrun.note(if number == 3 { LSR::OVERRUN_ERROR } else { LSR::empty() });
+            let is_near = overrun.is_near();
+            assert_eq!(is_near, (3..3 + 17).contains(&number), "{number}");
+            near += usize::from(is_near);
+        }
+        assert_eq!(near, 17);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::region::Region;
 use crate::dr::Condition;
 
 /// How many ranges can be protected.
-pub const PROTECTED_RANGES: usize = 16;
+pub const PROTECTED_RANGES: usize = 32;
 
 /// Which breakpoints a range is protected from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

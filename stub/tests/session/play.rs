@@ -11,9 +11,10 @@ use tetrarch::arbiter::{
 };
 use tetrarch::link::{Transport, frame};
 use tetrarch::patch::INT3;
-use tetrarch::policy::{Access, Grant, Lock, Policy};
+use tetrarch::policy::{Access, Grant, Lock, Policy, Range, Rights};
 use tetrarch::session::{Cause, Motion, Next, Overheard};
 use tetrarch::target::{CpuState, Machine};
+use tetrarch::x86_64::X86_64Registers;
 
 use crate::bench::{BenchOf, STEP, WRITABLE};
 use crate::machine::{BASE, PATIENCE};
@@ -28,8 +29,22 @@ const LOCK: Lock = Lock {
     patience: 8 * PATIENCE,
 };
 
+/// Where nobody may look or write, whatever else it may.
+const DEVICE: (usize, usize) = (WRITABLE + 0x200, 0x40);
+
+/// The word of the lock, as it comes over the line: `unlock sesame`.
+const WORD: &[u8] = b"756e6c6f636b20736573616d65";
+
 fn policy(access: Access) -> Policy {
-    Policy { access, ranges: &[] }
+    const RANGES: [Range; 1] = [Range {
+        region: match Region::new(DEVICE.0, DEVICE.1) {
+            Ok(region) => region,
+            Err(_) => panic!("it does not wrap"),
+        },
+        name: "a device",
+        rights: Rights::None,
+    }];
+    Policy { access, ranges: &RANGES }
 }
 
 /// A range is stepped through as often as this; then the CPU is found outside of it.
@@ -81,11 +96,13 @@ pub fn events(data: &[u8]) {
 impl Play {
     fn new(house: House) -> Self {
         let mut bench = BenchOf::new(1, 1);
-        match house {
-            House::Open => {}
-            House::Reliable => bench.session.set_transport(Transport::Reliable),
-            House::ReadOnly => bench.session.set_policy(policy(Access::ReadOnly)),
-            House::Locked => bench.session.set_policy(policy(Access::Locked(LOCK))),
+        bench.session.set_policy(policy(match house {
+            House::Open | House::Reliable => Access::Open,
+            House::ReadOnly => Access::ReadOnly,
+            House::Locked => Access::Locked(LOCK),
+        }));
+        if house == House::Reliable {
+            bench.session.set_transport(Transport::Reliable);
         }
         let region = |address, length| Region::new(address, length).expect("it does not wrap");
         let guard = |address, scope| {
@@ -256,9 +273,11 @@ impl Play {
         let payload = text.split(|byte| *byte == b'#').next().expect("at least one part");
         // A `k` of who may not end the target is a goodbye.
         let leaves = payload == b"k" && matches!(self.house, House::ReadOnly | House::Locked);
-        let resumes = matches!(payload.first(), Some(b'c' | b'C' | b's' | b'S' | b'D'))
-            || payload.starts_with(b"vCont;")
-            || leaves;
+        let may_resume = self.house != House::Locked
+            || self.heard.windows(WORD.len()).any(|heard| heard == WORD);
+        let resumes = matches!(payload.first(), Some(b'c' | b'C' | b's' | b'S'))
+            || payload.starts_with(b"vCont;");
+        let resumes = resumes && may_resume || payload.first() == Some(&b'D') || leaves;
         // The digits of the sum may be of either case.
         let lowercase = |byte: u8| byte.to_ascii_lowercase();
         let is_whole =
@@ -279,8 +298,17 @@ impl Play {
         assert_eq!(bench.arbiter.claims().filter(is_guard).count(), guards.len());
         match self.house {
             House::Open | House::Reliable => {}
-            House::ReadOnly | House::Locked => assert!(bench.machine.bytes == *before),
+            House::ReadOnly | House::Locked => {
+                assert!(bench.machine.bytes == *before);
+                for now in &bench.machine.registers {
+                    let mut untouched = X86_64Registers::default();
+                    untouched.core.rip = now.core.rip;
+                    assert!(*now == untouched, "{now:?}");
+                }
+            }
         }
+        let device = DEVICE.0 - BASE..DEVICE.0 - BASE + DEVICE.1;
+        assert_eq!(bench.machine.bytes[device.clone()], before[device]);
         let (code, data) = bench.machine.bytes.split_at(WRITABLE - BASE);
         let (code_before, data_before) = before.split_at(WRITABLE - BASE);
         let changed = |(now, before): (&u8, &u8)| now != before && *now != INT3;

@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use tetrarch_tests::conversation::Echo;
 use tetrarch_tests::proxy::{Direction, Noise, Proxy};
-use tetrarch_tests::{Boot, Gdb, Qemu};
+use tetrarch_tests::{Boot, Gdb, Qemu, poll};
 
 use crate::support::{same, table, to_next_turn};
 
@@ -134,13 +134,29 @@ fn make_noise(qemu: &Qemu, random: &mut fastrand::Rng, length: usize) -> Result<
 
 const NOISE: usize = 1_000_000;
 
+/// Where the image counts its turns. gdb knows without attaching.
+fn ticks(qemu: &Qemu) -> Result<u64> {
+    let answer = Gdb::start(qemu.image(), Echo::Silent)?.expect("info address ticks", "0x")?;
+    let digits = answer.split("0x").nth(1).context("an address")?;
+    let end = digits.find(|character: char| !character.is_ascii_hexdigit());
+    Ok(u64::from_str_radix(&digits[..end.unwrap_or(digits.len())], 16)?)
+}
+
 #[test]
 fn noise_while_the_image_runs_does_not_stop_it() -> Result<()> {
     let seed = seed()?;
     let mut random = fastrand::Rng::with_seed(seed);
-    let qemu = Boot::new("demo")?.start()?;
+    let mut qemu = Boot::new("demo")?.start()?;
+    let ticks = ticks(&qemu)?;
+    let before = qemu.monitor().number(ticks)?;
     make_noise(&qemu, &mut random, NOISE)?;
-    // Nobody has been taken for a client, so nothing was stopped.
+    // As QEMU sees it, while nobody is attached: it has counted, and still does.
+    let after = qemu.monitor().number(ticks)?;
+    ensure!(after > before, "TETRARCH_SEED={seed}: it stands at {after}");
+    poll::until("the image to count", || {
+        Ok((qemu.monitor().number(ticks)? >= after + 1000).then_some(()))
+    })
+    .with_context(|| format!("TETRARCH_SEED={seed}"))?;
     let log = qemu.log().lines();
     ensure!(
         !log.iter().any(|line| line.contains("session opened")),

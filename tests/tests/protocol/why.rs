@@ -132,6 +132,10 @@ fn what_the_debug_exception_needs_is_refused_by_its_name() -> Result<()> {
             .into_iter()
             .map(|base| (base + 8, "tetrarch's tables and exception stacks"))
             .collect();
+        for own in ["dispatch::INSTALLED", "own_code::PATCHES", "panic::PORT"] {
+            let at = address(&format!("tetrarch_x86::{own}"))?;
+            ranges.push((at, "tetrarch's tables and exception stacks"));
+        }
         ranges.push((address("demo::guards::STUB")? + 64, "tetrarch's state"));
         ranges.push((address("examples::interrupts::TABLE")?, "the IDT"));
         ranges.push((address("gdt")?, "the GDT"));

@@ -1,5 +1,8 @@
 //! Faults inside the stub, in what it calls of the firmware's: the machine is not lost.
 
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+
 use anyhow::{Result, ensure};
 use tetrarch_tests::{Boot, Gdb, under_gdb};
 
@@ -94,5 +97,18 @@ fn a_call_of_the_firmwares_that_fails_stops_in_the_debugger_and_is_given_up() ->
             same("lines in the log", lines, logged)?;
         }
         Ok(())
+    })
+}
+
+/// There is no debugger then; the next one is told.
+#[test]
+fn a_reader_of_the_console_that_fails_stops_for_the_next_debugger() -> Result<()> {
+    under_gdb(Boot::new("demo")?, |session| {
+        session.gdb.expect("monitor dr", "null-guard")?;
+        session.gdb.command("detach")?;
+        UnixStream::connect(session.qemu.address())?.write_all(b"\x07")?;
+        session.replace_gdb()?;
+        session.gdb.expect("monitor stop", "stopped by a page fault at 0x")?;
+        all_is_well(&mut session.gdb)
     })
 }

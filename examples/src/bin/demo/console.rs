@@ -9,14 +9,18 @@ use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use examples::port;
 use tetrarch_x86::Port;
 
+use crate::faulty;
 use crate::guards::STUB;
 
 /// What was typed, round and round, and how much of it there was in all.
 static TYPED: [AtomicU8; 256] = [const { AtomicU8::new(0) }; 256];
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
 
-/// Stores what is typed.
+/// Stores what is typed; but for a bell, which it cannot bear.
 pub fn read(byte: u8) {
+    if byte == b'\x07' {
+        faulty::follow_a_bad_pointer();
+    }
     let length = LENGTH.load(Ordering::Relaxed);
     TYPED[length % TYPED.len()].store(byte, Ordering::Relaxed);
     LENGTH.store(length + 1, Ordering::Relaxed);

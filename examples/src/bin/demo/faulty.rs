@@ -1,5 +1,5 @@
 //! Code of the firmware's that the stub calls, and that goes wrong: `monitor fail WAY`, a claim's
-//! handler, a change of a claim, the clock.
+//! handler, a change of a claim, the clock, what reads the console.
 
 use core::arch::asm;
 use core::fmt::Write;
@@ -77,7 +77,7 @@ fn take_long() {
     }
 }
 
-fn follow_a_bad_pointer() {
+pub fn follow_a_bad_pointer() {
     // SAFETY: wrong on purpose: the page fault is the effect that is wanted.
     unsafe {
         asm!("mov {0}, qword ptr [{0}]", inout(reg) paging::unmapped() => _, options(nostack, preserves_flags));
