@@ -113,7 +113,7 @@ const NAMES: &[(&[u8], Name)] = &[
 impl Name {
     /// Whether a client may begin with it on a running target. What would have a stopped one run, or
     /// ends what the machine does, is noise there.
-    pub(crate) fn begins(self) -> bool {
+    pub const fn begins(self) -> bool {
         match self {
             Self::Continue
             | Self::ContinueWithSignal
