@@ -48,7 +48,7 @@
 //! Steps 10 to 12 are hardware and live in `tetrarch-x86`. Beside the path are [`rendezvous`]
 //! (how several CPUs meet: who leads, and whose state may be touched by whom), [`register_file`]
 //! and [`x86_64`] (what registers there are and how gdb is told), [`stop`] (why the machine
-//! stopped), and [`event`] (what is logged with the feature `defmt`).
+//! stopped), [`text`] (what a panic said), and [`event`] (what is logged with the feature `defmt`).
 //!
 //! # The arbiter alone
 //!

@@ -30,10 +30,10 @@ impl<const PACKET: usize, const QUEUE: usize, const CPUS: usize> Session<PACKET,
         if self.client.phase == Phase::Absent {
             self.client.phase = Phase::Commanding;
         }
+        self.client.is_deaf = false;
         if let Some(next) = self.answer_again(arbiter, machine) {
             return next;
         }
-        self.client.is_deaf = false;
         self.is_answering = true;
         let next = self.carry_out(arbiter, machine);
         self.is_answering = false;
