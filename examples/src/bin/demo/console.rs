@@ -16,11 +16,9 @@ use crate::guards::STUB;
 static TYPED: [AtomicU8; 256] = [const { AtomicU8::new(0) }; 256];
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
 
-/// Stores what is typed; but for a bell, which it cannot bear.
+/// Stores what is typed.
 pub fn read(byte: u8) {
-    if byte == b'\x07' {
-        faulty::follow_a_bad_pointer();
-    }
+    faulty::fail_in_reader();
     let length = LENGTH.load(Ordering::Relaxed);
     TYPED[length % TYPED.len()].store(byte, Ordering::Relaxed);
     LENGTH.store(length + 1, Ordering::Relaxed);

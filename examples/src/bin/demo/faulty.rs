@@ -60,6 +60,21 @@ pub fn clock() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
+/// Whether the next byte of the console is to be followed by a fault.
+static READER_FAILS: AtomicBool = AtomicBool::new(false);
+
+/// Has the console's reader go wrong, once.
+pub fn arm_reader() {
+    READER_FAILS.store(true, Ordering::Relaxed);
+}
+
+/// Goes wrong if that was asked for.
+pub fn fail_in_reader() {
+    if READER_FAILS.swap(false, Ordering::Relaxed) {
+        follow_a_bad_pointer();
+    }
+}
+
 /// A tick with a clock that goes wrong.
 pub fn tick_with_a_fault() {
     CLOCK_FAILS.store(true, Ordering::Relaxed);
@@ -77,7 +92,7 @@ fn take_long() {
     }
 }
 
-pub fn follow_a_bad_pointer() {
+fn follow_a_bad_pointer() {
     // SAFETY: wrong on purpose: the page fault is the effect that is wanted.
     unsafe {
         asm!("mov {0}, qword ptr [{0}]", inout(reg) paging::unmapped() => _, options(nostack, preserves_flags));

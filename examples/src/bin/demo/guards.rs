@@ -101,7 +101,7 @@ fn protect_stub() {
 impl Guards {
     /// 1 claims the config guard, 2 releases it, 3 hands the machine over as if to a next stage, 4 claims
     /// the guard with a handler that goes wrong; 5 to 7 are calls of the stub's that go wrong, because of
-    /// what they call; anything else is no order.
+    /// what they call; after 8 the console's reader goes wrong, once; anything else is no order.
     pub fn obey(&mut self, order: u32) {
         match order {
             1 => self.claim_config(count),
@@ -114,6 +114,7 @@ impl Guards {
             5 => self.modify_config(faulty::change_with_a_fault),
             6 => self.modify_config(faulty::change_with_a_panic),
             7 => faulty::tick_with_a_fault(),
+            8 => faulty::arm_reader(),
             _ => {}
         }
     }

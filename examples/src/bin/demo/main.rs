@@ -70,7 +70,7 @@ static mut say: u32 = 0;
 static mut typed: u32 = 0;
 
 /// Set from gdb: 1 claims the config guard, 2 releases it, 3 ends the stub, 4 claims it with a handler
-/// that goes wrong, 5 to 7 make calls of the stub's that go wrong.
+/// that goes wrong, 5 to 7 make calls of the stub's that go wrong, 8 has the console's reader go wrong.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".page.claim")]
 static mut claim: u32 = 0;
