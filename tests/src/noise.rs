@@ -28,6 +28,8 @@ pub struct Account {
     pub delays: u64,
     /// Frames that arrived whole by their checksum and are none that was sent.
     pub undetected: u64,
+    /// Frames whose end has arrived at the client and is no checksum: gdb gives those up at once.
+    pub hopeless: u64,
     /// Ctrl-Cs that nobody sent: bytes 03 outside of frames, and in frames that cannot have one.
     pub interrupts: u64,
 }
@@ -78,7 +80,7 @@ pub fn damage(rate: f64, seed: u64, ledger: Ledger) -> Noise {
             Harm::Damage => account.damaged += 1,
             Harm::Delay => account.delays += 1,
         }
-        way.compare(byte, &arrives[start..], account);
+        way.compare(direction, byte, &arrives[start..], account);
         if harm == Harm::Delay {
             thread::sleep(DELAY);
         }
@@ -147,11 +149,11 @@ impl Way {
     }
 
     /// Compares what was sent with what arrives instead.
-    fn compare(&mut self, sent: u8, arrived: &[u8], account: &mut Account) {
+    fn compare(&mut self, direction: Direction, sent: u8, arrived: &[u8], account: &mut Account) {
         match self.sent.take(sent) {
             Some(Found::Frame(payload)) => _ = self.known.insert(payload),
             Some(Found::Interrupt) => self.interrupts += 1,
-            None => {}
+            Some(Found::NoChecksum) | None => {}
         }
         for byte in arrived {
             match self.arrived.take(*byte) {
@@ -160,7 +162,10 @@ impl Way {
                 }
                 Some(Found::Interrupt) if self.interrupts == 0 => account.interrupts += 1,
                 Some(Found::Interrupt) => self.interrupts -= 1,
-                Some(Found::Frame(_)) | None => {}
+                Some(Found::NoChecksum) if matches!(direction, Direction::ToClient) => {
+                    account.hopeless += 1;
+                }
+                Some(Found::Frame(_) | Found::NoChecksum) | None => {}
             }
         }
     }
@@ -168,6 +173,8 @@ impl Way {
 
 enum Found {
     Frame(Vec<u8>),
+    /// What ends like a frame, but for the digits.
+    NoChecksum,
     Interrupt,
 }
 
@@ -184,7 +191,7 @@ impl Frames {
             self.frame = vec![byte];
             return None;
         }
-        let may_have_any_byte = self.frame.starts_with(b"$X");
+        let may_have_any_byte = self.frame.starts_with(b"$X") && self.frame.contains(&b':');
         if byte == 0x03 && !may_have_any_byte {
             self.frame.clear();
             return Some(Found::Interrupt);
@@ -197,7 +204,11 @@ impl Frames {
         let frame = std::mem::take(&mut self.frame);
         let payload = &frame[1..end];
         let sum = payload.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
-        let digits = std::str::from_utf8(&frame[end + 1..]).ok()?;
+        let digits = &frame[end + 1..];
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Some(Found::NoChecksum);
+        }
+        let digits = std::str::from_utf8(digits).ok()?;
         let is_whole = u8::from_str_radix(digits, 16) == Ok(sum);
         is_whole.then(|| Found::Frame(payload.to_vec()))
     }
@@ -239,14 +250,26 @@ mod tests {
         let mut way = Way::new(0);
         let mut account = Account::default();
         for (sent, arrives) in b"$m12#00".iter().zip(b"$m21#00") {
-            way.compare(*sent, &[*arrives], &mut account);
+            way.compare(Direction::ToClient, *sent, &[*arrives], &mut account);
         }
         assert_eq!(account, Account::default(), "neither checksum is right");
         for (sent, arrives) in b"$m12#d0\x03".iter().zip(b"$m21#d0\x03") {
-            way.compare(*sent, &[*arrives], &mut account);
+            way.compare(Direction::ToClient, *sent, &[*arrives], &mut account);
         }
         assert_eq!(account, Account { undetected: 1, ..Account::default() });
-        way.compare(b'+', &[3], &mut account);
+        way.compare(Direction::ToClient, b'+', &[3], &mut account);
         assert_eq!(account, Account { undetected: 1, interrupts: 1, ..Account::default() });
+    }
+
+    #[test]
+    fn an_end_that_is_no_checksum_is_counted_on_its_way_to_the_client() {
+        for (direction, hopeless) in [(Direction::ToClient, 1), (Direction::ToStub, 0)] {
+            let mut way = Way::new(0);
+            let mut account = Account::default();
+            for (sent, arrives) in b"$m12#d0".iter().zip(b"$m12#d\x10") {
+                way.compare(direction, *sent, &[*arrives], &mut account);
+            }
+            assert_eq!(account, Account { hopeless, ..Account::default() });
+        }
     }
 }

@@ -138,6 +138,15 @@ fn seeds(count: u64) -> Result<Vec<u64>> {
     }
 }
 
+/// The transcripts are the same, but for what gdb has left out without a word: of a reply that ends in
+/// no checksum it gives up, it may say nothing.
+fn same_transcript(course: &Course, clean: &Course, commands: usize) -> Result<()> {
+    let pairs = course.outputs.iter().zip(&clean.outputs).take(commands);
+    let differing: Vec<_> = pairs.filter(|(found, expected)| found != expected).collect();
+    ensure!(differing.len() as u64 <= course.account.hopeless, "{differing:#?}");
+    same("commands", course.outputs.len(), clean.outputs.len())
+}
+
 #[test]
 fn one_byte_in_a_hundred_thousand_is_not_noticed() -> Result<()> {
     let clean = course(0.0, 0)?;
@@ -145,7 +154,7 @@ fn one_byte_in_a_hundred_thousand_is_not_noticed() -> Result<()> {
     let mut damaged = 0;
     for seed in seeds(4)? {
         let course = course(1e-5, seed)?;
-        same("the transcript", &course.outputs, &clean.outputs)?;
+        same_transcript(&course, &clean, course.outputs.len())?;
         damaged += course.account.damaged;
     }
     ensure!(damaged > 0, "nothing was damaged");
@@ -156,11 +165,12 @@ fn one_byte_in_a_hundred_thousand_is_not_noticed() -> Result<()> {
 fn one_byte_in_ten_thousand_is_not_noticed_but_where_gdb_gives_up() -> Result<()> {
     let clean = course(0.0, 0)?;
     for seed in seeds(3)? {
-        let Course { outputs, given_up, account, .. } = course(1e-4, seed)?;
-        ensure!(account.damaged > 0, "nothing was damaged");
+        let course = course(1e-4, seed)?;
+        ensure!(course.account.damaged > 0, "nothing was damaged");
+        let given_up = &course.given_up;
         // From there on, what it counts is behind.
-        let end = given_up.first().map_or(outputs.len(), |number| *number as usize);
-        same("the transcript", &outputs[..end], &clean.outputs[..end])?;
+        let end = given_up.first().map_or(course.outputs.len(), |number| *number as usize);
+        same_transcript(&course, &clean, end)?;
         ensure!(given_up.len() <= 5, "gave up {given_up:?}");
     }
     Ok(())
