@@ -221,21 +221,18 @@ pub(crate) static BOOT_MEMORY: CpuMemory = CpuMemory::new();
 /// What all CPUs share, and that of the one that installs, by the name that a refused request is
 /// told.
 pub(crate) fn regions() -> impl Iterator<Item = (Region, &'static str)> {
+    let whole = |address: usize, length| Region::new(address, length).ok();
     [
         (BOOT_MEMORY.region(), CPU_MEMORY),
         (gates::normal_idt_region(), CPU_MEMORY),
-        (region_of(&MEMORIES), CPU_MEMORY),
-        (region_of(&ONLY), CPU_MEMORY),
-        (region_of(&own_code::PATCHES), CPU_MEMORY),
-        (region_of(&dispatch::INSTALLED), CPU_MEMORY),
-        (region_of(&panic::PORT), CPU_MEMORY),
+        (whole((&raw const MEMORIES).addr(), size_of_val(&MEMORIES)), CPU_MEMORY),
+        (whole((&raw const ONLY).addr(), size_of_val(&ONLY)), CPU_MEMORY),
+        (whole((&raw const own_code::PATCHES).addr(), size_of_val(&own_code::PATCHES)), CPU_MEMORY),
+        (dispatch::region(), CPU_MEMORY),
+        (panic::region(), CPU_MEMORY),
     ]
     .into_iter()
     .filter_map(|(region, name)| Some((region?, name)))
-}
-
-fn region_of<T>(what: &'static T) -> Option<Region> {
-    Region::new((&raw const *what).addr(), size_of::<T>()).ok()
 }
 
 /// What a refused request is told that a [`CpuMemory`] is.

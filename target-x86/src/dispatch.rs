@@ -13,6 +13,7 @@
 use core::sync::atomic::Ordering;
 
 use spin::Once;
+use tetrarch::arbiter::Region;
 use tetrarch::bank::Bank;
 use tetrarch::dr::Dr7;
 use tetrarch::machine::DebugRegisters;
@@ -28,7 +29,12 @@ use crate::memory::Linear;
 use crate::panic;
 
 /// The stub in place, whatever its capacity is.
-pub(crate) static INSTALLED: Once<&'static dyn Installed> = Once::new();
+static INSTALLED: Once<&'static dyn Installed> = Once::new();
+
+/// Where that is noted.
+pub(crate) fn region() -> Option<Region> {
+    Region::new((&raw const INSTALLED).addr(), size_of_val(&INSTALLED)).ok()
+}
 
 /// What exceptions want of a [`Stub`](crate::Stub).
 pub(crate) trait Installed: Sync {

@@ -9,6 +9,7 @@ use core::fmt::Write;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU16, Ordering};
 
+use tetrarch::arbiter::Region;
 use tetrarch::text::Text;
 use x86::io;
 
@@ -17,7 +18,12 @@ use crate::fault;
 use crate::frame::Frame;
 
 /// The first I/O port of the serial port in use, or 0.
-pub(crate) static PORT: AtomicU16 = AtomicU16::new(0);
+static PORT: AtomicU16 = AtomicU16::new(0);
+
+/// Where that is noted.
+pub(crate) fn region() -> Option<Region> {
+    Region::new((&raw const PORT).addr(), size_of_val(&PORT)).ok()
+}
 
 /// Offset of the line status register, and its bit "transmitter holding register empty".
 const LINE_STATUS: u16 = 5;

@@ -6,7 +6,7 @@ pub const ENVELOPE: usize = 4;
 /// The bytes of the frame that carries `payload`.
 ///
 /// gdbstub wants its input framed; this puts the envelope back on a checked packet.
-pub fn frame(payload: &[u8]) -> impl DoubleEndedIterator<Item = u8> + '_ {
+pub fn frame(payload: &[u8]) -> impl Iterator<Item = u8> + '_ {
     let sum = checksum(payload);
     core::iter::once(b'$').chain(payload.iter().copied()).chain([
         b'#',

@@ -10,7 +10,7 @@
 //! What is done is kept until another frame is written: a client that has not seen our `+` has thrown
 //! it away, and asks again.
 
-use super::envelope::{ENVELOPE, checksum, digit, frame};
+use super::envelope::{ENVELOPE, checksum, digit};
 
 /// Whether a frame was lost for want of room.
 #[must_use]
@@ -60,8 +60,8 @@ impl<const QUEUE: usize> Frames<QUEUE> {
 
     /// The length of the first frame that is to be sent.
     pub(super) fn front_length(&self) -> Option<usize> {
-        let mut to_be_sent = self.queue.iter().take(self.whole).skip(self.done);
-        let mark = to_be_sent.position(|byte| *byte == b'#')?;
+        let to_be_sent = self.queue.iter().take(self.whole).skip(self.done);
+        let mark = to_be_sent.into_iter().position(|byte| *byte == b'#')?;
         Some(mark + b"#xx".len())
     }
 
@@ -133,7 +133,9 @@ impl<const QUEUE: usize> Frames<QUEUE> {
         if length > QUEUE - self.queue.len() {
             return;
         }
-        for byte in frame(payload).rev() {
+        let sum = checksum(payload);
+        let end = [b'#', digit(sum >> 4), digit(sum & 0xF)];
+        for &byte in end.iter().rev().chain(payload.iter().rev()).chain(b"$") {
             let _ = self.queue.push_front(byte);
         }
         self.whole += length;

@@ -21,8 +21,8 @@ pub enum Received {
     Interrupt,
     /// A byte between frames that means nothing to the protocol, or not now.
     Unframed(u8),
-    /// The client refused the same frame again and again, or said nothing. Nothing of what
-    /// was queued is sent any more; the link waits for whatever packet comes next.
+    /// The client refused the same frame again and again, or said nothing. Everything that was
+    /// queued is gone; the link waits for whatever packet comes next.
     GaveUp,
 }
 
