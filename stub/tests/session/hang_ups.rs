@@ -2,22 +2,12 @@
 
 use tetrarch::arbiter::{Condition, Owner, Region, Request, Verdict};
 use tetrarch::link::{Transport, frame};
-use tetrarch::policy::{Access, Grant, Lock, Policy};
 use tetrarch::session::{Cause, Motion, Next, Overheard, ResumeFlag, Said};
 
 use crate::bench::{BASE, Bench, CPU, WRITABLE, go};
+use crate::policy::{HELLO, LOCKED};
 
-const HELLO: &str = "qSupported:multiprocess+;swbreak+;hwbreak+";
 const RUNS_ON: Option<Next> = go(Motion::Continue, ResumeFlag::Keep);
-
-const LOCKED: Policy = Policy {
-    access: Access::Locked(Lock {
-        check: |word| (word == b"sesame").then_some(Grant::Open),
-        delay: 100,
-        patience: 1000,
-    }),
-    ranges: &[],
-};
 
 /// A client that has set something, and what was there before.
 fn busy() -> (Bench, Vec<u8>) {
@@ -141,7 +131,7 @@ fn who_was_locked_out_leaves_no_stopped_target_behind_and_who_was_in_no_open_doo
     bench.hang_up();
     assert_eq!(bench.next, RUNS_ON);
     bench.running_packet(HELLO);
-    assert!(bench.monitor("unlock sesame").starts_with("unlocked"));
+    assert!(bench.monitor("unlock open sesame").starts_with("unlocked"));
     bench.hang_up();
     assert_eq!(bench.next, Some(Next::Stay));
     assert_eq!(bench.ask(&format!("m{BASE:x},1")), "E7e");

@@ -7,7 +7,7 @@ use tetrarch::x86_64::BLOCK_LENGTH;
 
 use crate::bench::{BASE, Bench, CPU, WRITABLE, go};
 
-const LOCKED: Policy = Policy {
+pub const LOCKED: Policy = Policy {
     access: Access::Locked(Lock {
         check: |word| (word == b"open sesame").then_some(Grant::Open),
         delay: 100,
@@ -18,7 +18,7 @@ const LOCKED: Policy = Policy {
 
 const READ_ONLY: Policy = Policy { access: Access::ReadOnly, ranges: &[] };
 
-const HELLO: &str = "qSupported:multiprocess+;swbreak+;hwbreak+";
+pub const HELLO: &str = "qSupported:multiprocess+;swbreak+;hwbreak+";
 
 /// A client comes to a machine that runs.
 fn attached(policy: Policy) -> Bench {

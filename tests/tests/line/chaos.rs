@@ -134,20 +134,13 @@ fn make_noise(qemu: &Qemu, random: &mut fastrand::Rng, length: usize) -> Result<
 
 const NOISE: usize = 1_000_000;
 
-/// Where the image counts its turns. gdb knows without attaching.
-fn ticks(qemu: &Qemu) -> Result<u64> {
-    let answer = Gdb::start(qemu.image(), Echo::Silent)?.expect("info address ticks", "0x")?;
-    let digits = answer.split("0x").nth(1).context("an address")?;
-    let end = digits.find(|character: char| !character.is_ascii_hexdigit());
-    Ok(u64::from_str_radix(&digits[..end.unwrap_or(digits.len())], 16)?)
-}
-
 #[test]
 fn noise_while_the_image_runs_does_not_stop_it() -> Result<()> {
     let seed = seed()?;
     let mut random = fastrand::Rng::with_seed(seed);
     let mut qemu = Boot::new("demo")?.start()?;
-    let ticks = ticks(&qemu)?;
+    // gdb knows without attaching.
+    let ticks = Gdb::start(qemu.image(), Echo::Silent)?.number("&demo::ticks")?;
     let before = qemu.monitor().number(ticks)?;
     make_noise(&qemu, &mut random, NOISE)?;
     // As QEMU sees it, while nobody is attached: it has counted, and still does.

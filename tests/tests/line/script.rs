@@ -151,13 +151,20 @@ impl Image {
         same("memory", after, &expected)
     }
 
+    /// What the command sets a register to may be in it now.
+    pub fn may_have_set(&mut self, command: &Command) {
+        if let Does::Set { value } = command.does {
+            self.r15.push(value);
+        }
+    }
+
     /// gdb has given the command up: it has happened, or not, but not twice, and nothing else has.
     pub fn may_have_done(&mut self, command: &Command, before: &Seen, after: &Seen) -> Result<()> {
         let mut expected = before.clone();
         match command.does {
             Does::Run => expected.executed += 1,
             Does::Write { index, value } => expected.scratch[index] = value,
-            Does::Set { value } => self.r15.push(value),
+            Does::Set { .. } => self.may_have_set(command),
             Does::Count | Does::Read { .. } | Does::Place | Does::Get => {}
         }
         if after != before {
